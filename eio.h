@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* libeio: file I/O that never blocks the caller.
+ *
+ * A request (eio_req) names an operation.  Submitting it returns at once; a
+ * worker thread executes it; eio_poll, called by the host's event loop after
+ * want_poll told it to, hands the result to the request's finish callback.
+ *
+ *   static int opened (eio_req *req) { use (req->result); return 0; }
+ *   ...
+ *   eio_init (want_poll, done_poll);
+ *   eio_open ("/etc/passwd", O_RDONLY, 0, EIO_PRI_DEFAULT, opened, 0);
+ *
+ * Each function is marked with the threads that may call it: [any thread],
+ * at the same time as everything else, or [poll thread], the one thread that
+ * calls eio_poll (it may change, but is one at a time).  No function may be
+ * called from want_poll or done_poll.
+ *
+ * In this file: 1 types and constants, 2 requests, 3 the pool, 4 submitting,
+ * 5 groups, 6 synchronous helpers, 7 wrappers. */
+
+#ifndef EIO_H_
+#define EIO_H_
+
+#include <stddef.h>
+#include <signal.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*****************************************************************************
+ * 1  Types and constants                                                    *
+ *****************************************************************************/
+
+/* An embedder may define these, and EIO_REQ_MEMBERS, before inclusion. */
+#ifndef EIO_STRUCT_DIRENT
+# define EIO_STRUCT_DIRENT struct dirent
+#endif
+#ifndef EIO_STRUCT_STAT
+# define EIO_STRUCT_STAT struct stat
+#endif
+#ifndef EIO_STRUCT_STATVFS
+# define EIO_STRUCT_STATVFS struct statvfs
+#endif
+
+typedef struct eio_req    eio_req;
+typedef struct eio_dirent eio_dirent;
+
+/* Called inside eio_poll.  Non-zero makes eio_poll return that value. */
+typedef int (*eio_cb)(eio_req *req);
+
+typedef double  eio_tstamp; /* seconds: since the epoch, or a duration */
+typedef ssize_t eio_ssize_t;
+typedef uid_t   eio_uid_t;
+typedef gid_t   eio_gid_t;
+typedef ino_t   eio_ino_t;
+
+/* A directory that paths can be relative to, made by EIO_WD_OPEN.  Its first
+ * member is `int fd`; the rest is private. */
+typedef struct eio_pwd *eio_wd;
+
+#define EIO_CWD        ((eio_wd)0)       /* the process's, at execution */
+#define EIO_INVALID_WD ((eio_wd)(int)-1) /* fails any request with ENOENT */
+
+/* clang-format off */
+
+/* Request types.  In a comment: inputs → outputs beside result and errorno.
+ * Where none is said, result is 0, or -1 with errorno set.  "path" is ptr1,
+ * relative to wd; "buffer" is ptr2.  A buffer given as null is allocated and
+ * flagged EIO_FLAG_PTR2_FREE. */
+enum {
+  EIO_CUSTOM          =  0, /* feed: what a worker calls → what it set */
+  EIO_WD_OPEN         =  1, /* path → wd, or EIO_INVALID_WD */
+  EIO_WD_CLOSE        =  2, /* wd; executes even when cancelled */
+  EIO_CLOSE           =  3, /* int1 fd; executes even when cancelled */
+  EIO_DUP2            =  4, /* int1 fd, int2 new fd → result new fd */
+  EIO_SEEK            =  5, /* int1 fd, offs, int2 whence → offs position */
+  EIO_READ            =  6, /* int1 fd, buffer, size, offs (< 0: at the
+                               position) → result bytes */
+  EIO_WRITE           =  7, /* int1 fd, buffer, size, offs → result bytes */
+  EIO_FCNTL           =  8, /* int1 fd, int2 command, ptr2 argument */
+  EIO_IOCTL           =  9, /* int1 fd, int2 request, ptr2 argument */
+  EIO_READAHEAD       = 10, /* int1 fd, offs, size */
+  EIO_SENDFILE        = 11, /* int1 out fd, int2 in fd, offs, size → bytes */
+  EIO_FSTAT           = 12, /* int1 fd → EIO_STAT_BUF */
+  EIO_FSTATVFS        = 13, /* int1 fd → EIO_STATVFS_BUF */
+  EIO_FTRUNCATE       = 14, /* int1 fd, offs length */
+  EIO_FUTIME          = 15, /* int1 fd, nv1 atime, nv2 mtime */
+  EIO_FCHMOD          = 16, /* int1 fd, int2 mode */
+  EIO_FCHOWN          = 17, /* int1 fd, int2 uid, int3 gid */
+  EIO_SYNC            = 18,
+  EIO_FSYNC           = 19, /* int1 fd */
+  EIO_FDATASYNC       = 20, /* int1 fd */
+  EIO_SYNCFS          = 21, /* int1 fd */
+  EIO_MSYNC           = 22, /* ptr2 address, size, int1 EIO_MS_* */
+  EIO_MTOUCH          = 23, /* ptr2 address, size, int1 EIO_MT_* */
+  EIO_SYNC_FILE_RANGE = 24, /* int1 fd, offs, size, int2 flags */
+  EIO_FALLOCATE       = 25, /* int1 fd, int2 EIO_FALLOC_*, offs, size */
+  EIO_MLOCK           = 26, /* ptr2 address, size */
+  EIO_MLOCKALL        = 27, /* int1 EIO_MCL_* */
+  EIO_GROUP           = 28, /* no worker: finishes when it has no members */
+  EIO_NOP             = 29,
+  EIO_BUSY            = 30, /* nv1 seconds that a worker sleeps */
+  EIO_REALPATH        = 31, /* path → result length, buffer without a 0 */
+  EIO_READDIR         = 32, /* path, int1 flags → result entries, ptr2 names,
+                               ptr1 dirents, int1 flags */
+  EIO_OPEN            = 33, /* path, int1 flags, int2 mode → result fd */
+  EIO_STAT            = 34, /* path → EIO_STAT_BUF */
+  EIO_LSTAT           = 35, /* path → EIO_STAT_BUF */
+  EIO_STATVFS         = 36, /* path → EIO_STATVFS_BUF */
+  EIO_TRUNCATE        = 37, /* path, offs length */
+  EIO_UTIME           = 38, /* path, nv1 atime, nv2 mtime */
+  EIO_CHMOD           = 39, /* path, int2 mode */
+  EIO_CHOWN           = 40, /* path, int2 uid, int3 gid */
+  EIO_UNLINK          = 41, /* path */
+  EIO_RMDIR           = 42, /* path */
+  EIO_MKDIR           = 43, /* path, int2 mode */
+  EIO_RENAME          = 44, /* path, ptr2 new path, int3 wd of the new path,
+                               int2 EIO_RENAME_* */
+  EIO_MKNOD           = 45, /* path, int2 mode, offs device */
+  EIO_LINK            = 46, /* path, ptr2 new path, int3 its wd */
+  EIO_SYMLINK         = 47, /* ptr1 contents, ptr2 new path, int3 its wd */
+  EIO_READLINK        = 48, /* path → result length, buffer without a 0 */
+  EIO_SLURP           = 49, /* path, buffer, size (0: all), offs (< 0: from
+                               the end) → result bytes */
+
+  EIO_REQ_TYPE_NUM    = 50
+};
+
+/* Priorities.  Others are clamped to the nearest of these. */
+enum {
+  EIO_PRI_MIN     = -4,
+  EIO_PRI_DEFAULT =  0,
+  EIO_PRI_MAX     =  4
+};
+
+/* EIO_READDIR, int1 */
+enum {
+  EIO_READDIR_DENTS         = 0x001, /* ptr1: an eio_dirent for each name */
+  EIO_READDIR_DIRS_FIRST    = 0x002, /* likely directories first */
+  EIO_READDIR_STAT_ORDER    = 0x004, /* in the order that stats fastest */
+  EIO_READDIR_FOUND_UNKNOWN = 0x080, /* output: some type is not known */
+  EIO_READDIR_CUSTOM1       = 0x100, /* the caller's, passed through */
+  EIO_READDIR_CUSTOM2       = 0x200
+};
+
+enum eio_dtype {
+  EIO_DT_UNKNOWN =  0, /* the file system does not say: stat it */
+  EIO_DT_FIFO    =  1,
+  EIO_DT_CHR     =  2,
+  EIO_DT_MPC     =  3, /* multiplexed character device (v7) */
+  EIO_DT_DIR     =  4,
+  EIO_DT_NAM     =  5, /* named special file (Xenix) */
+  EIO_DT_BLK     =  6,
+  EIO_DT_MPB     =  7, /* multiplexed block device (v7) */
+  EIO_DT_REG     =  8,
+  EIO_DT_NWK     =  9, /* network special file (HP-UX) */
+  EIO_DT_CMP     =  9, /* compressed (VxFS) */
+  EIO_DT_LNK     = 10,
+  EIO_DT_SOCK    = 12,
+  EIO_DT_DOOR    = 13, /* Solaris */
+  EIO_DT_WHT     = 14, /* whiteout */
+  EIO_DT_MAX     = 15  /* larger than any of these */
+};
+
+/* EIO_MSYNC, int1; EIO_MTOUCH, int1 */
+enum {
+  EIO_MS_ASYNC      = 1,
+  EIO_MS_INVALIDATE = 2,
+  EIO_MS_SYNC       = 4
+};
+enum {
+  EIO_MT_MODIFY = 1 /* dirty the pages instead of only reading them */
+};
+
+/* EIO_SYNC_FILE_RANGE, int2 */
+enum {
+  EIO_SYNC_FILE_RANGE_WAIT_BEFORE = 1,
+  EIO_SYNC_FILE_RANGE_WRITE       = 2,
+  EIO_SYNC_FILE_RANGE_WAIT_AFTER  = 4
+};
+
+/* EIO_FALLOCATE, int2 */
+enum {
+  EIO_FALLOC_FL_KEEP_SIZE      = 0x01,
+  EIO_FALLOC_FL_PUNCH_HOLE     = 0x02,
+  EIO_FALLOC_FL_COLLAPSE_RANGE = 0x08,
+  EIO_FALLOC_FL_ZERO_RANGE     = 0x10,
+  EIO_FALLOC_FL_INSERT_RANGE   = 0x20,
+  EIO_FALLOC_FL_UNSHARE_RANGE  = 0x40
+};
+
+/* EIO_RENAME, int2 */
+enum {
+  EIO_RENAME_NOREPLACE = 1,
+  EIO_RENAME_EXCHANGE  = 2,
+  EIO_RENAME_WHITEOUT  = 4
+};
+
+/* EIO_SEEK, int2.  Other values go to lseek(2) as they are. */
+enum {
+  EIO_SEEK_SET = 0,
+  EIO_SEEK_CUR = 1,
+  EIO_SEEK_END = 2
+};
+
+/* EIO_MLOCKALL, int1 */
+enum {
+  EIO_MCL_CURRENT = 1,
+  EIO_MCL_FUTURE  = 2,
+  EIO_MCL_ONFAULT = 4
+};
+
+/* eio_req.flags: what the library frees between finish and destroy.  The
+ * bits 0x04 and 0x08 are the library's, the higher ones the embedder's. */
+enum {
+  EIO_FLAG_PTR1_FREE = 0x01,
+  EIO_FLAG_PTR2_FREE = 0x02
+};
+
+/* clang-format on */
+
+/* One directory entry.  EIO_READDIR delivers result of them in ptr1. */
+struct eio_dirent
+{
+  int nameofs;            /* of the 0-terminated name, in bytes, in ptr2 */
+  unsigned short namelen; /* in bytes, without the 0 */
+  unsigned char type;     /* EIO_DT_* */
+  signed char score;      /* private */
+  eio_ino_t inode;
+};
+
+/*****************************************************************************
+ * 2  Requests                                                               *
+ *****************************************************************************/
+
+#ifndef EIO_REQ_MEMBERS
+# define EIO_REQ_MEMBERS
+#endif
+
+#if defined __i386__ || defined __x86_64__
+# define EIO_CANCEL_T unsigned char
+#else
+# define EIO_CANCEL_T sig_atomic_t
+#endif
+
+/* Zero it, fill it, submit it.  It belongs to the library from eio_submit
+ * until destroy has been called; it may be the first member of a larger
+ * struct.  result and errorno stay 0 until finish runs. */
+struct eio_req
+{
+  eio_req volatile *next; /* private */
+
+  eio_wd wd;          /* what a relative ptr1 is relative to */
+  eio_ssize_t result; /* of the call, -1: see errorno */
+  off_t offs;         /* file offset, length, device */
+  size_t size;        /* bytes; EIO_GROUP: number of live members */
+  void *ptr1;         /* path */
+  void *ptr2;         /* new path or buffer */
+  eio_tstamp nv1;     /* atime, delay */
+  eio_tstamp nv2;     /* mtime */
+  int int1;           /* file descriptor, flags */
+  long int2;          /* see the request types; EIO_GROUP: feed limit */
+  long int3;
+  int errorno;         /* errno of the call; 0 after success */
+  unsigned char flags; /* EIO_FLAG_* */
+  signed char type;    /* EIO_* */
+  signed char pri;     /* EIO_PRI_* */
+  EIO_CANCEL_T cancelled;
+
+  void *data;    /* the caller's */
+  eio_cb finish; /* [poll thread] may be null */
+
+  /* [poll thread] last act of the library on a request, may be null */
+  void (*destroy)(eio_req *req);
+
+  /* EIO_GROUP: adds members [poll thread]; EIO_CUSTOM: [worker] */
+  void (*feed)(eio_req *req);
+
+  EIO_REQ_MEMBERS
+
+  /* private: the group that holds this, and the list of its members */
+  eio_req *grp, *grp_prev, *grp_next, *grp_first;
+
+  /* private, and no part of the API or ABI: zero them */
+  eio_ssize_t eio_outcome;     /* result, until finish */
+  struct etp_pool *eio_pool;   /* whose result queue it comes out of */
+  eio_req *eio_chain;          /* requests whose callback runs */
+  char *eio_frame;             /* ... and where on the stack */
+  void *eio_extra;             /* state of composite requests */
+  unsigned long long eio_t[3]; /* ns: submitted, started, executed */
+  int eio_outerrno;            /* errorno, until finish */
+  signed char eio_rank;        /* priority queue */
+  unsigned char eio_state;     /* see eio.c, section 3 */
+  unsigned char eio_reserved[2];
+};
+
+/* Non-zero when cancelled.  [any thread] */
+#if defined __GNUC__ || defined __clang__
+# define EIO_CANCELLED(req) \
+  (__atomic_load_n (&(req)->cancelled, __ATOMIC_RELAXED) != 0)
+#else
+# define EIO_CANCELLED(req) (*(volatile EIO_CANCEL_T *)&(req)->cancelled != 0)
+#endif
+
+#define EIO_RESULT(req)      ((req)->result)
+#define EIO_BUF(req)         ((req)->ptr2)
+#define EIO_STAT_BUF(req)    ((EIO_STRUCT_STAT *)((req)->ptr2))
+#define EIO_STATVFS_BUF(req) ((EIO_STRUCT_STATVFS *)((req)->ptr2))
+#define EIO_PATH(req)        ((char *)((req)->ptr1))
+
+/*****************************************************************************
+ * 3  The pool                                                               *
+ *****************************************************************************/
+
+/* Starts the library, or starts it anew: requests and workers of before are
+ * abandoned, settings are kept.  In a forked child, call it before anything
+ * else; it may be called from a pthread_atfork handler.
+ *
+ * want_poll: called on any thread when eio_poll has something to do.
+ * done_poll: called inside eio_poll when nothing is left to do.
+ * The two alternate strictly, want_poll first, never two at once; neither
+ * may call the library.  Either may be null.
+ *
+ * Returns 0, or -1 with errno when the system is out of resources.
+ * Once per process or child, before results are polled.  [poll thread] */
+int eio_init (void (*want_poll) (void), void (*done_poll) (void));
+
+/* Finishes requests that have been executed: calls finish and destroy, with
+ * the highest priority first, and feeds and finishes groups.  Callbacks may
+ * submit, cancel, and call eio_poll again.
+ *
+ * Returns 0 when nothing is left; -1 with errno EAGAIN when a limit (see
+ * below) stopped it, or when requests wait for it because no worker could be
+ * started; or else the first non-zero value that a callback returned, at
+ * once.  When no thread can be had at all, each call also executes one
+ * queued request itself.  [poll thread] */
+int eio_poll (void);
+
+/* Limits of one eio_poll: seconds, looked at after each callback, and number
+ * of requests; 0 (time: also negative or NaN) means none.  Initially 0.
+ * [any thread] */
+void eio_set_max_poll_time (eio_tstamp seconds);
+void eio_set_max_poll_reqs (unsigned int nreqs);
+
+/* Raises the limit on workers (initially 4) to at least nthreads.
+ * [any thread] */
+void eio_set_min_parallel (unsigned int nthreads);
+
+/* Lowers the limit on workers to at most nthreads, and blocks until no more
+ * exist, each having finished what it executed, or until somebody raises the
+ * limit.  With 0, requests wait until it is raised again.  [any thread] */
+void eio_set_max_parallel (unsigned int nthreads);
+
+/* How many workers may idle for ever (initially 4), and for how many seconds
+ * any further one may (initially 10).  [any thread] */
+void eio_set_max_idle (unsigned int nthreads);
+void eio_set_idle_timeout (unsigned int seconds);
+
+/* Requests submitted and not yet handed to finish (a group counts until
+ * eio_poll has looked at it, and again once its members are done); not yet
+ * taken by a worker; executed and not yet handed to finish; workers alive.
+ * [any thread] */
+unsigned int eio_nreqs (void);
+unsigned int eio_nready (void);
+unsigned int eio_npending (void);
+unsigned int eio_nthreads (void);
+
+/*****************************************************************************
+ * 4  Submitting                                                             *
+ *****************************************************************************/
+
+/* Submits a filled request.  It never fails and never blocks on I/O; errors
+ * arrive in finish.  A request may be submitted again from its own finish:
+ * it has then left its group, and its buffers and destroy are skipped this
+ * time.  [any thread] */
+void eio_submit (eio_req *req);
+
+/* Cancels a request and, if it is a group, its members of any depth.  What
+ * did not execute yet never will (except EIO_CLOSE and EIO_WD_CLOSE, which
+ * always do); what executes may stop early; finish is not called, destroy
+ * is.  A file or wd that was opened is closed by the library.  Null is
+ * ignored.  A plain request: [any thread], while it is certain that it has
+ * not been destroyed; a group: [poll thread] */
+void eio_cancel (eio_req *req);
+
+/*****************************************************************************
+ * 5  Groups                                                                 *
+ *****************************************************************************/
+
+/* Makes and submits a group, with EIO_PRI_MAX.  It finishes in eio_poll once
+ * it has no members, even if it never had any.  result, errorno, ptr1, ptr2
+ * and int1 are the caller's to set.  Null and errno ENOMEM when memory is
+ * out.  [poll thread] */
+eio_req *eio_grp (eio_cb cb, void *data);
+
+/* Sets a feeder: it is called now, and whenever a member has finished, while
+ * the group has less than limit members and is not cancelled; it is expected
+ * to add some, and is removed when it adds none.  limit <= 0 pauses it.
+ * [poll thread] */
+void eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit);
+
+/* Changes the feeder's limit.  [poll thread] */
+void eio_grp_limit (eio_req *grp, int limit);
+
+/* Adds a submitted request, also a group, to a group whose finish has not
+ * begun.  A null request is ignored; to a cancelled group, the request is
+ * added as cancelled.  Returns 0, or -1 with errno EINVAL when the group has
+ * begun to finish (asserted against) and the request runs alone.
+ * [poll thread] */
+int eio_grp_add (eio_req *grp, eio_req *req);
+
+/* Cancels the members and drops the feeder, but not the group itself, which
+ * finishes when they are gone.  [poll thread] */
+void eio_grp_cancel (eio_req *grp);
+
+/*****************************************************************************
+ * 6  Synchronous helpers: these block                                       *
+ *****************************************************************************/
+
+/* Opens a directory for use as eio_req.wd.  path is relative to wd.  Returns
+ * EIO_INVALID_WD with errno on failure.  The caller closes it.
+ * openat(2) with O_PATH or O_SEARCH.  [any thread] */
+eio_wd eio_wd_open_sync (eio_wd wd, const char *path);
+
+/* Closes a wd that no request uses; EIO_CWD and EIO_INVALID_WD are ignored.
+ * [any thread] */
+void eio_wd_close_sync (eio_wd wd);
+
+/* Copies count bytes from ifd at offset to ofd.  Returns the bytes written,
+ * or -1 with errno when there were none.  sendfile(2), or read and write
+ * where that refuses the descriptors.  [any thread] */
+eio_ssize_t eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count);
+
+/* mlockall(2) with EIO_MCL_* flags.  [any thread] */
+int eio_mlockall_sync (int flags);
+
+/*****************************************************************************
+ * 7  Wrappers [any thread]                                                  *
+ *                                                                           *
+ * Each makes a request of the type of its name, submits it, and returns it, *
+ * or returns null with errno ENOMEM when memory is out.  The request frees  *
+ * itself.  Paths are copied, buffers are not: they must live until finish   *
+ * or destroy.  pri is EIO_PRI_*; cb may be null; data ends up in req->data. *
+ * What arrives in result, errorno and the buffers is said at the types      *
+ * above and, at length, in eio(3); beyond what is said here, errno is that  *
+ * of the system call of the same name.                                      *
+ *****************************************************************************/
+
+#ifndef EIO_NO_WRAPPERS
+
+/* Nothing, by way of a worker: measures latency, orders callbacks. */
+eio_req *eio_nop (int pri, eio_cb cb, void *data);
+
+/* A worker sleeps for delay seconds. */
+eio_req *eio_busy (eio_tstamp delay, int pri, eio_cb cb, void *data);
+
+/* execute runs in a worker [worker] and sets req->result and errno. */
+eio_req *eio_custom (void (*execute) (eio_req *), int pri, eio_cb cb,
+                     void *data);
+
+/* Working directories: the result is req->wd, close it with eio_wd_close. */
+eio_req *eio_wd_open (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_wd_close (eio_wd wd, int pri, eio_cb cb, void *data);
+
+/* Descriptors.  The caller owns what open returns. */
+eio_req *eio_open (const char *path, int flags, mode_t mode, int pri,
+                   eio_cb cb, void *data);
+eio_req *eio_close (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_dup2 (int fd, int fd2, int pri, eio_cb cb, void *data);
+eio_req *eio_fcntl (int fd, int cmd, void *arg, int pri, eio_cb cb,
+                    void *data);
+eio_req *eio_ioctl (int fd, unsigned long request, void *buf, int pri,
+                    eio_cb cb, void *data);
+
+/* lseek(2).  result is 0, the new position is in req->offs. */
+eio_req *eio_seek (int fd, off_t offset, int whence, int pri, eio_cb cb,
+                   void *data);
+
+/* pread(2), pwrite(2); offset < 0: read(2), write(2).  buf null: EIO_BUF
+ * holds length bytes, zeroed behind the result. */
+eio_req *eio_read (int fd, void *buf, size_t length, off_t offset, int pri,
+                   eio_cb cb, void *data);
+eio_req *eio_write (int fd, void *buf, size_t length, off_t offset, int pri,
+                    eio_cb cb, void *data);
+
+/* readahead(2), by reading where that is missing. */
+eio_req *eio_readahead (int fd, off_t offset, size_t length, int pri,
+                        eio_cb cb, void *data);
+
+/* As eio_sendfile_sync. */
+eio_req *eio_sendfile (int out_fd, int in_fd, off_t in_offset, size_t length,
+                       int pri, eio_cb cb, void *data);
+
+/* Open, read from offset (< 0: from the end) and close in one.  length 0
+ * reads to the end, and wants buf to be null. */
+eio_req *eio_slurp (const char *path, void *buf, size_t length, off_t offset,
+                    int pri, eio_cb cb, void *data);
+
+/* Bringing data to the disk.  fdatasync becomes fsync, sync_file_range
+ * becomes fdatasync, syncfs becomes sync and ENOSYS, where missing. */
+eio_req *eio_sync (int pri, eio_cb cb, void *data);
+eio_req *eio_fsync (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_fdatasync (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_syncfs (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_sync_file_range (int fd, off_t offset, size_t nbytes,
+                              unsigned int flags, int pri, eio_cb cb,
+                              void *data);
+eio_req *eio_fallocate (int fd, int mode, off_t offset, size_t len, int pri,
+                        eio_cb cb, void *data);
+
+/* Memory.  The range is widened to whole pages. */
+eio_req *eio_msync (void *addr, size_t length, int flags, int pri, eio_cb cb,
+                    void *data);
+eio_req *eio_mtouch (void *addr, size_t length, int flags, int pri,
+                     eio_cb cb, void *data);
+eio_req *eio_mlock (void *addr, size_t length, int pri, eio_cb cb,
+                    void *data);
+eio_req *eio_mlockall (int flags, int pri, eio_cb cb, void *data);
+
+/* Status of files, by descriptor and by path. */
+eio_req *eio_fstat (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_fstatvfs (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_stat (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_lstat (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_statvfs (const char *path, int pri, eio_cb cb, void *data);
+
+/* Changing it.  utime: both times -1 mean now. */
+eio_req *eio_ftruncate (int fd, off_t offset, int pri, eio_cb cb, void *data);
+eio_req *eio_fchmod (int fd, mode_t mode, int pri, eio_cb cb, void *data);
+eio_req *eio_fchown (int fd, eio_uid_t uid, eio_gid_t gid, int pri, eio_cb cb,
+                     void *data);
+eio_req *eio_futime (int fd, eio_tstamp atime, eio_tstamp mtime, int pri,
+                     eio_cb cb, void *data);
+eio_req *eio_truncate (const char *path, off_t offset, int pri, eio_cb cb,
+                       void *data);
+eio_req *eio_chmod (const char *path, mode_t mode, int pri, eio_cb cb,
+                    void *data);
+eio_req *eio_chown (const char *path, eio_uid_t uid, eio_gid_t gid, int pri,
+                    eio_cb cb, void *data);
+eio_req *eio_utime (const char *path, eio_tstamp atime, eio_tstamp mtime,
+                    int pri, eio_cb cb, void *data);
+
+/* Names.  readlink and realpath: EIO_BUF, result bytes, no terminating 0. */
+eio_req *eio_readlink (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_realpath (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_unlink (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_rmdir (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_mkdir (const char *path, mode_t mode, int pri, eio_cb cb,
+                    void *data);
+eio_req *eio_mknod (const char *path, mode_t mode, dev_t dev, int pri,
+                    eio_cb cb, void *data);
+eio_req *eio_link (const char *path, const char *new_path, int pri, eio_cb cb,
+                   void *data);
+eio_req *eio_symlink (const char *path, const char *new_path, int pri,
+                      eio_cb cb, void *data);
+eio_req *eio_rename (const char *path, const char *new_path, int pri,
+                     eio_cb cb, void *data);
+
+/* A whole directory without "." and "..": flags are EIO_READDIR_*. */
+eio_req *eio_readdir (const char *path, int flags, int pri, eio_cb cb,
+                      void *data);
+
+#endif /* EIO_NO_WRAPPERS */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* EIO_H_ */

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1 /* nftw */
+#endif
+
+#include "support.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int fds[2] = { -1, -1 };
+static atomic_int inside, wants, dones;
+
+static void
+die (const char *why)
+{
+  fprintf (stderr, "host: %s (want_poll %d, done_poll %d)\n", why, wants,
+           dones);
+  abort ();
+}
+
+static void
+want_poll (void)
+{
+  if (atomic_fetch_add (&inside, 1))
+    die ("want_poll while another callback runs");
+  if (wants != dones)
+    die ("want_poll twice");
+  if (write (fds[1], "w", 1) != 1)
+    die ("write");
+  ++wants;
+  atomic_fetch_sub (&inside, 1);
+}
+
+static void
+done_poll (void)
+{
+  char c;
+  if (atomic_fetch_add (&inside, 1))
+    die ("done_poll while another callback runs");
+  if (wants != dones + 1)
+    die ("done_poll without want_poll");
+  if (read (fds[0], &c, 1) != 1)
+    die ("read");
+  ++dones;
+  atomic_fetch_sub (&inside, 1);
+}
+
+void
+host_start (void)
+{
+  if (fds[0] >= 0)
+    {
+      close (fds[0]);
+      close (fds[1]);
+    }
+  ck_assert_int_eq (pipe (fds), 0);
+  inside = wants = dones = 0;
+  ck_assert_int_eq (eio_init (want_poll, done_poll), 0);
+}
+
+int
+host_fd (void)
+{
+  return fds[0];
+}
+
+int
+host_wants (void)
+{
+  return wants;
+}
+
+int
+host_dones (void)
+{
+  return dones;
+}
+
+int
+host_wait (int ms)
+{
+  struct pollfd p = { fds[0], POLLIN, 0 };
+  int n;
+  do
+    n = poll (&p, 1, ms < 0 ? 60000 : ms);
+  while (n < 0 && errno == EINTR);
+  if (n == 0 && ms < 0)
+    die ("no result in 60 s");
+  return n;
+}
+
+int
+host_poll (void)
+{
+  host_wait (-1);
+  return eio_poll ();
+}
+
+void
+host_drain (void)
+{
+  double end = now () + 60;
+  while (eio_nreqs ())
+    {
+      host_poll ();
+      if (now () > end)
+        die ("not drained in 60 s");
+    }
+}
+
+int
+note (eio_req *req)
+{
+  outcome *o = req->data;
+  ++o->calls;
+  o->result = req->result;
+  o->errorno = req->errorno;
+  o->offs = req->offs;
+  o->wd = req->wd;
+  return 0;
+}
+
+static char dir[4096];
+static pid_t dir_owner;
+
+static int
+remove_entry (const char *path, const struct stat *st, int type,
+              struct FTW *ftw)
+{
+  (void)st, (void)type, (void)ftw;
+  return remove (path);
+}
+
+static void
+remove_scratch (void)
+{
+  if (dir_owner == getpid ())
+    nftw (dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *
+scratch (void)
+{
+  if (dir_owner != getpid ())
+    {
+      const char *tmp = getenv ("TMPDIR");
+      snprintf (dir, sizeof dir, "%s/eiotest.XXXXXX", tmp ? tmp : "/tmp");
+      if (!mkdtemp (dir))
+        die ("mkdtemp");
+      dir_owner = getpid ();
+      atexit (remove_scratch);
+    }
+  return dir;
+}
+
+const char *
+scratch_path (const char *name)
+{
+  static char paths[8][5000];
+  static int turn;
+  char *path = paths[turn++ % 8];
+  snprintf (path, sizeof paths[0], "%s/%s", scratch (), name);
+  return path;
+}
+
+void
+write_file (const char *path, const void *data, size_t size)
+{
+  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  ck_assert_msg (fd >= 0, "%s: %s", path, strerror (errno));
+  ck_assert_int_eq (write (fd, data, size), (ssize_t)size);
+  close (fd);
+}
+
+static int
+count_entries (const char *path)
+{
+  DIR *d = opendir (path);
+  int n = 0;
+  ck_assert_ptr_nonnull (d);
+  while (readdir (d))
+    ++n;
+  closedir (d);
+  return n - 2;
+}
+
+int
+count_fds (void)
+{
+  return count_entries ("/proc/self/fd") - 1;
+}
+
+int
+count_threads (void)
+{
+  return count_entries ("/proc/self/task");
+}
+
+void
+nap (int ms)
+{
+  struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+  nanosleep (&t, 0);
+}
+
+double
+now (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int
+run_suite (Suite *suite)
+{
+  SRunner *runner = srunner_create (suite);
+  int failed;
+  srunner_run_all (runner, CK_ENV);
+  failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed != 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* What all tests share: a host with a descriptor that want_poll makes
+ * readable and done_poll drains, a scratch directory, and counting of
+ * descriptors and threads.  Not linked against libeio, so that tests that
+ * include eio.c can use it too. */
+
+#ifndef TESTS_SUPPORT_H_
+#define TESTS_SUPPORT_H_
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "eio.h"
+
+/* Starts the library with the host's callbacks, which abort the test when
+ * they do not strictly alternate or overlap. */
+void host_start (void);
+
+/* The descriptor that is readable between want_poll and done_poll. */
+int host_fd (void);
+
+/* Number of want_poll and done_poll calls so far. */
+int host_wants (void);
+int host_dones (void);
+
+/* Waits until the descriptor is readable, at most ms milliseconds (-1: 60 s,
+ * then aborts).  Returns 1 when it is, 0 when time is over. */
+int host_wait (int ms);
+
+/* host_wait (-1), then eio_poll; returns what that returned. */
+int host_poll (void);
+
+/* host_poll until eio_nreqs is 0; aborts after 60 s. */
+void host_drain (void);
+
+/* What a callback saw; give it as data with cb note. */
+typedef struct
+{
+  int calls;
+  eio_ssize_t result;
+  int errorno;
+  off_t offs;
+  eio_wd wd;
+} outcome;
+int note (eio_req *req);
+
+/* Checks one outcome. */
+#define assert_ok(o, res) \
+  do { \
+    ck_assert_int_eq ((o).calls, 1); \
+    ck_assert_msg ((o).result == (res), "result %ld, errno %d (%s)", \
+                   (long)(o).result, (o).errorno, strerror ((o).errorno)); \
+    ck_assert_int_eq ((o).errorno, (o).result == -1 ? (o).errorno : 0); \
+  } while (0)
+#define assert_fails(o, err) \
+  do { \
+    ck_assert_int_eq ((o).calls, 1); \
+    ck_assert_int_eq ((o).result, -1); \
+    ck_assert_msg ((o).errorno == (err), "errno %d (%s), not %d (%s)", \
+                   (o).errorno, strerror ((o).errorno), (err), \
+                   strerror (err)); \
+  } while (0)
+
+/* A scratch directory of this process, made on first use and removed with
+ * everything in it at exit; and a path in it (static, the last 8 stay
+ * valid). */
+const char *scratch (void);
+const char *scratch_path (const char *name);
+
+/* Makes a file with these bytes. */
+void write_file (const char *path, const void *data, size_t size);
+
+/* Open descriptors and threads of this process. */
+int count_fds (void);
+int count_threads (void);
+
+/* Waits, at most 10 s, until the expression holds; aborts if it never does.
+ * For what the library does on threads of its own, without an event. */
+#define wait_until(expr) \
+  do { \
+    int tries_ = 0; \
+    while (!(expr)) \
+      { \
+        ck_assert_msg (++tries_ < 10000, "never: %s", #expr); \
+        nap (1); \
+      } \
+  } while (0)
+void nap (int ms);
+
+/* Monotonic time in seconds. */
+double now (void);
+
+/* Runs a suite as the program's whole work; returns main's result. */
+int run_suite (Suite *suite);
+
+#endif
