@@ -289,7 +289,7 @@ struct eio_req
   eio_ssize_t eio_outcome;     /* result, until finish */
   struct etp_pool *eio_pool;   /* whose result queue it comes out of */
   eio_req *eio_chain;          /* requests whose callback runs */
-  char *eio_frame;             /* ... and where on the stack */
+  size_t eio_frame;            /* ... and where on the stack */
   void *eio_extra;             /* state of composite requests */
   unsigned long long eio_t[3]; /* ns: submitted, started, executed */
   int eio_outerrno;            /* errorno, until finish */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* What the library needs of the compiler beyond ISO C.  Each name is defined
+ * only if it is not yet, because other vendored libraries bring some of them
+ * too. */
+
+#ifndef EIO_ECB_H_
+#define EIO_ECB_H_
+
+#if defined __GNUC__ || defined __clang__
+# define EIO_ECB_ATTRIBUTE(list) __attribute__ (list)
+# define EIO_ECB_EXPECT(expr, value) __builtin_expect ((expr), (value))
+#else
+# define EIO_ECB_ATTRIBUTE(list)
+# define EIO_ECB_EXPECT(expr, value) (expr)
+#endif
+
+#ifndef ecb_cold
+# define ecb_cold EIO_ECB_ATTRIBUTE ((__cold__))
+#endif
+#ifndef ecb_noinline
+# define ecb_noinline EIO_ECB_ATTRIBUTE ((__noinline__))
+#endif
+#ifndef ecb_unused
+# define ecb_unused EIO_ECB_ATTRIBUTE ((__unused__))
+#endif
+
+#ifndef ecb_inline
+# if defined __GNUC__ || defined __clang__
+#  define ecb_inline static __inline__
+# elif defined __cplusplus || __STDC_VERSION__ >= 199901L
+#  define ecb_inline static inline
+# else
+#  define ecb_inline static
+# endif
+#endif
+
+#ifndef ecb_expect_true
+# define ecb_expect_true(expr) EIO_ECB_EXPECT (!!(expr), 1)
+#endif
+#ifndef ecb_expect_false
+# define ecb_expect_false(expr) EIO_ECB_EXPECT (!!(expr), 0)
+#endif
+
+/* Atomic access to plain integers of int size or less. <stdatomic.h> is not
+ * used because the integers live in structs that C++ and old C dialects see
+ * too.  Each use says what its partner is. */
+#define ecb_load_relaxed(lvalue) \
+  __atomic_load_n (&(lvalue), __ATOMIC_RELAXED)
+#define ecb_store_relaxed(lvalue, value) \
+  __atomic_store_n (&(lvalue), (value), __ATOMIC_RELAXED)
+#define ecb_load_acquire(lvalue) \
+  __atomic_load_n (&(lvalue), __ATOMIC_ACQUIRE)
+#define ecb_store_release(lvalue, value) \
+  __atomic_store_n (&(lvalue), (value), __ATOMIC_RELEASE)
+#define ecb_add_relaxed(lvalue, value) \
+  __atomic_fetch_add (&(lvalue), (value), __ATOMIC_RELAXED)
+
+#endif

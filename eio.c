@@ -1,0 +1,3842 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/*****************************************************************************
+ * 0  About                                                                  *
+ *                                                                           *
+ * Contents, bottom up:                                                      *
+ *   1  Configuration: what an embedder may define before including this     *
+ *   2  Platform: eio_sys_*, every quirk of every system, all their #ifs     *
+ *   3  Pool: etp_*, queues, workers, signal; all locking                    *
+ *   4  Requests and groups: submit, finish, feed, cancel, poll              *
+ *   5  Operations: one function a request type                              *
+ *   6  Operation table and execution                                        *
+ *   7  Public API, in the order of eio.h                                    *
+ *   8  Wrappers                                                             *
+ *   9  End: names that are not for the includer                             *
+ *                                                                           *
+ * Embedding: copy eio.c, eio.h, ecb.h, xthread.h and libeio.m4; in          *
+ * configure.ac, after AC_PROG_CC, say m4_include([libeio.m4]); in one of    *
+ * your files, define what section 1 lists, then #include "eio.c".           *
+ *                                                                           *
+ * Life of a request, with the function that takes each step:                *
+ *                                                                           *
+ *   submit ──→ ready ──→ executing ──→ pending ──→ finishing ──→ destroyed  *
+ *   etp_submit    etp_take    etp_publish   etp_poll   etp_complete         *
+ *                 _locked                      │ ↑                          *
+ *                                    waiting ←─┘ │  (a group with members)  *
+ *                                       └────────┘  etp_member_left         *
+ *                                                                           *
+ * Locks:                                                                    *
+ *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
+ *      struct etp_pool.                                                     *
+ *   2. No thread holds two of them, in any order.                           *
+ *   3. No callback of a request, no system call that can block, and no      *
+ *      wake-up on the way of a request happens under reqlock or reslock.    *
+ *   4. want_poll and done_poll are called under siglock, and therefore must *
+ *      not call the library.                                                *
+ *   5. A function whose name ends in _locked is called with reqlock held.   *
+ *   6. A request's members belong to the thread that has it: the submitter, *
+ *      then the worker, then the poll thread; the queues' locks hand it     *
+ *      over. Only cancelled is shared, and is atomic. The links grp*, and   *
+ *      all of a group, belong to the poll thread always.                    *
+ *                                                                           *
+ * doc/internals.md tells how submit, park, wake, reap, publish and signal   *
+ * work together, and why it was done so.                                    *
+ *****************************************************************************/
+
+#ifdef EIO_CONFIG_H
+# include EIO_CONFIG_H
+#else
+# include "config.h"
+#endif
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include "xthread.h"
+#include "eio.h"
+#include "ecb.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+/*****************************************************************************
+ * 1  Configuration                                                          *
+ *                                                                           *
+ * In eio.h: EIO_STRUCT_DIRENT, EIO_STRUCT_STAT, EIO_STRUCT_STATVFS,         *
+ * EIO_REQ_MEMBERS, EIO_NO_WRAPPERS. Above: EIO_CONFIG_H.                    *
+ *****************************************************************************/
+
+/* Stack of a worker, in bytes. Custom requests need what they need. */
+#ifndef EIO_STACKSIZE
+# define EIO_STACKSIZE (256 * 1024)
+#endif
+
+/* Paths that are results may be this long at least, in bytes. */
+#ifndef EIO_PATH_MIN
+# define EIO_PATH_MIN 8160
+#endif
+
+/* An int expression in place of the call of finish. It is evaluated for
+ * cancelled requests too, and then owns what they produced. */
+#ifdef EIO_FINISH
+# define EIO__TELLS_CANCELLED 1
+#else
+# define EIO__TELLS_CANCELLED 0
+# define EIO_FINISH(req) \
+  ((req)->finish && !EIO_CANCELLED (req) ? (req)->finish (req) : 0)
+#endif
+
+/* A statement in place of the call of destroy. */
+#ifndef EIO_DESTROY
+# define EIO_DESTROY(req) \
+  do { if ((req)->destroy) (req)->destroy (req); } while (0)
+#endif
+
+/* A statement in place of the call of a group's feeder. */
+#ifndef EIO_FEED
+# define EIO_FEED(req) (req)->feed (req)
+#endif
+
+/* More bytes of names than this make EIO_READDIR fail with EOVERFLOW:
+ * eio_dirent.nameofs is an int. */
+#ifndef EIO__NAMES_MAX
+# define EIO__NAMES_MAX INT_MAX
+#endif
+
+/* What eio_init, eio_poll and the other functions of eio.h work on. */
+#define EIO_POOL (&eio__default_pool)
+
+/* Fails as a system call does that the system lacks. */
+#define EIO_ENOSYS() (errno = ENOSYS, -1)
+
+#if defined PATH_MAX && PATH_MAX > EIO_PATH_MIN
+# define EIO__PATH_BUF PATH_MAX
+#else
+# define EIO__PATH_BUF EIO_PATH_MIN
+#endif
+
+#ifdef PATH_MAX
+# define EIO__PATH_MAX PATH_MAX
+#else
+# define EIO__PATH_MAX EIO_PATH_MIN
+#endif
+
+/*****************************************************************************
+ * 2  Platform                                                               *
+ *                                                                           *
+ * POSIX.1-2008 is taken for granted, openat and its family included. What   *
+ * goes beyond is here: each function either does what its name says, or     *
+ * fails with ENOSYS, so that the callers need no #if. The HAVE_ names are   *
+ * libeio.m4's.                                                              *
+ *                                                                           *
+ * An embedder may have included system headers without _GNU_SOURCE; then    *
+ * glibc and musl hide declarations that HAVE_ promises. SYNC_FILE_RANGE_    *
+ * WRITE stands for their group; without it we go by system call number.     *
+ *****************************************************************************/
+
+#if HAVE_SYS_SYSCALL_H
+# include <sys/syscall.h>
+#endif
+#if HAVE_SYS_PRCTL_H
+# include <sys/prctl.h>
+#endif
+#if HAVE_SENDFILE && defined __linux__
+# include <sys/sendfile.h>
+#endif
+
+/* A working directory carries a descriptor. */
+#undef HAVE_AT
+#define HAVE_AT 1
+
+/* How to open a directory only to start paths from it, which needs no right
+ * to read it. */
+#if defined O_PATH
+# define EIO__O_SEARCH O_PATH
+#elif defined __O_PATH
+# define EIO__O_SEARCH __O_PATH
+#elif defined O_SEARCH
+# define EIO__O_SEARCH O_SEARCH
+#else
+# define EIO__O_SEARCH O_RDONLY
+#endif
+
+/* How to open anything without doing anything to it; 0 where impossible. */
+#if defined O_PATH || defined __O_PATH
+# define EIO__O_NOTHING EIO__O_SEARCH
+#else
+# define EIO__O_NOTHING 0
+#endif
+
+#ifndef MADV_POPULATE_READ
+# define MADV_POPULATE_READ  22
+# define MADV_POPULATE_WRITE 23
+#endif
+
+#ifndef MCL_ONFAULT
+# define MCL_ONFAULT 4
+#endif
+
+static int
+eio_sys_close (int fd)
+{
+#if HAVE_POSIX_CLOSE
+  return posix_close (fd, 0);
+#else
+  return close (fd);
+#endif
+}
+
+static int
+eio_sys_fdatasync (int fd)
+{
+#if HAVE_FDATASYNC
+  return fdatasync (fd);
+#else
+  return fsync (fd);
+#endif
+}
+
+static int
+eio_sys_syncfs (int fd)
+{
+#if HAVE_SYS_SYNCFS && defined SYS_syncfs
+  return (int)syscall (SYS_syncfs, fd);
+#else
+  (void)fd;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_sync_file_range (int fd, off_t offset, off_t nbytes, unsigned flags)
+{
+#if HAVE_SYNC_FILE_RANGE && defined SYNC_FILE_RANGE_WRITE
+  return sync_file_range (fd, offset, nbytes, flags);
+#elif HAVE_SYNC_FILE_RANGE && defined SYS_sync_file_range && defined __LP64__
+  return (int)syscall (SYS_sync_file_range, fd, offset, nbytes, flags);
+#else
+  (void)fd, (void)offset, (void)nbytes, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_fallocate (int fd, int mode, off_t offset, off_t len)
+{
+#if HAVE_LINUX_FALLOCATE && defined SYNC_FILE_RANGE_WRITE
+  return fallocate (fd, mode, offset, len);
+#elif HAVE_LINUX_FALLOCATE && defined SYS_fallocate && defined __LP64__
+  return (int)syscall (SYS_fallocate, fd, mode, offset, len);
+#else
+  (void)fd, (void)mode, (void)offset, (void)len;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_readahead (int fd, off_t offset, size_t count)
+{
+#if HAVE_READAHEAD && defined SYNC_FILE_RANGE_WRITE
+  return (int)readahead (fd, offset, count);
+#elif HAVE_READAHEAD && defined SYS_readahead && defined __LP64__
+  return (int)syscall (SYS_readahead, fd, offset, count);
+#else
+  (void)fd, (void)offset, (void)count;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_renameat2 (int fd, const char *path, int new_fd, const char *new_path,
+                   unsigned flags)
+{
+#if HAVE_RENAMEAT2 && defined SYS_renameat2
+  return (int)syscall (SYS_renameat2, fd, path, new_fd, new_path, flags);
+#else
+  (void)fd, (void)path, (void)new_fd, (void)new_path, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* BSD and Darwin have calls of this name with other parameters. */
+static ssize_t
+eio_sys_sendfile (int ofd, int ifd, off_t offset, size_t count)
+{
+#if HAVE_SENDFILE && defined __linux__
+  return sendfile (ofd, ifd, &offset, count);
+#else
+  (void)ofd, (void)ifd, (void)offset, (void)count;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Makes pages present, as if each had been read, or read and written.
+ * Linux 5.14. EINVAL can mean an old kernel or memory that cannot be
+ * populated; an empty range succeeds where the advice is known. */
+static int
+eio_sys_populate (void *addr, size_t length, int modify)
+{
+#ifdef __linux__
+  int advice = modify ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  int res = madvise (addr, length, advice);
+
+  if (!res || (errno != EINVAL && errno != ENOSYS && errno != EPERM))
+    return res;
+  if (errno == EINVAL && !madvise (addr, 0, advice))
+    {
+      errno = EINVAL;
+      return -1;
+    }
+#else
+  (void)addr, (void)length, (void)modify;
+#endif
+  return EIO_ENOSYS ();
+}
+
+static size_t
+eio_sys_page_size (void)
+{
+  long size = sysconf (_SC_PAGESIZE);
+  return size > 0 ? (size_t)size : 4096;
+}
+
+/* The type of a directory entry: the DT_ numbers are the same everywhere. */
+static unsigned char
+eio_sys_dtype (const EIO_STRUCT_DIRENT *de)
+{
+#ifdef DT_UNKNOWN
+  return de->d_type < EIO_DT_MAX ? de->d_type : EIO_DT_UNKNOWN;
+#else
+  (void)de;
+  return EIO_DT_UNKNOWN;
+#endif
+}
+
+/* Nanoseconds of the monotonic clock. */
+static unsigned long long
+eio_sys_now (void)
+{
+  struct timespec t;
+  clock_gettime (X_CLOCK, &t);
+  return (unsigned long long)t.tv_sec * 1000000000u
+         + (unsigned long long)t.tv_nsec;
+}
+
+static struct timespec
+eio_sys_timespec (unsigned long long ns)
+{
+  struct timespec t;
+  t.tv_sec = (time_t)(ns / 1000000000u);
+  t.tv_nsec = (long)(ns % 1000000000u);
+  return t;
+}
+
+/* What a worker has in common with the thread that started the pool, and not
+ * with the worker that happened to start it. */
+typedef struct
+{
+  int known;
+  char name[16];                                        /* the process's */
+  unsigned long cpus[1024 / (8 * sizeof (unsigned long))];
+  long cpus_size;                             /* bytes; <= 0: not known */
+  int policy;
+  struct sched_param param;
+} eio_sys_traits;
+
+static void
+eio_sys_get_traits (eio_sys_traits *traits)
+{
+  traits->known = 1;
+  traits->cpus_size = 0;
+#if HAVE_SYS_SYSCALL_H && defined SYS_sched_getaffinity
+  traits->cpus_size = syscall (SYS_sched_getaffinity, 0, sizeof traits->cpus,
+                               traits->cpus);
+#endif
+  if (pthread_getschedparam (pthread_self (), &traits->policy,
+                             &traits->param))
+    traits->policy = -1;
+}
+
+/* Only the process's first thread has the process's name. */
+static void
+eio_sys_get_name (eio_sys_traits *traits)
+{
+#if HAVE_PRCTL_SET_NAME && defined SYS_gettid
+  if (!traits->name[0] || syscall (SYS_gettid) == (long)getpid ())
+    prctl (PR_GET_NAME, (unsigned long)traits->name, 0, 0, 0);
+#else
+  (void)traits;
+#endif
+}
+
+/* Makes the calling thread a worker in name and traits. Failure is no
+ * reason not to work. */
+static void
+eio_sys_set_traits (eio_sys_traits *traits)
+{
+  eio_sys_traits own;
+
+#if HAVE_PRCTL_SET_NAME
+  strcpy (traits->name + strnlen (traits->name, 11), "/eio");
+  prctl (PR_SET_NAME, (unsigned long)traits->name, 0, 0, 0);
+#endif
+
+  if (!traits->known)
+    return;
+  eio_sys_get_traits (&own);
+#if HAVE_SYS_SYSCALL_H && defined SYS_sched_setaffinity
+  if (traits->cpus_size > 0 && own.cpus_size == traits->cpus_size
+      && memcmp (own.cpus, traits->cpus, (size_t)own.cpus_size))
+    syscall (SYS_sched_setaffinity, 0, traits->cpus_size, traits->cpus);
+#endif
+  if (traits->policy >= 0 && own.policy >= 0
+      && (own.policy != traits->policy
+          || own.param.sched_priority != traits->param.sched_priority))
+    pthread_setschedparam (pthread_self (), traits->policy, &traits->param);
+}
+
+/*****************************************************************************
+ * 3  Pool                                                                   *
+ *****************************************************************************/
+
+#define ETP_NUM_PRI (EIO_PRI_MAX - EIO_PRI_MIN + 1)
+
+/* Reserved of the stack under each callback, so that an eio_poll that is
+ * called there is told from one that is called after it was left. */
+#define ETP_STACK_STEP 512
+
+/* Seconds; any longer is as good as for ever, and may not fit a time_t. */
+#define ETP_MAX_IDLE_TIMEOUT 1000000000u
+
+/* eio_req.eio_state */
+enum
+{
+  ETP_FREE,     /* the caller's */
+  ETP_QUEUED,   /* in a queue, or executing */
+  ETP_WAITING,  /* a group that waits for its members */
+  ETP_FINISHING /* its finish has begun */
+};
+
+/* eio_req.flags, of a group */
+enum
+{
+  ETP_FLAG_ADDED = 0x04,  /* something was added since this was cleared */
+  ETP_FLAG_FEEDING = 0x08 /* its feeder runs */
+};
+
+typedef struct etp_worker etp_worker;
+typedef struct etp_pool etp_pool;
+
+/* A FIFO for each priority. */
+typedef struct
+{
+  eio_req *first[ETP_NUM_PRI];
+  eio_req *last[ETP_NUM_PRI];
+  int size; /* written under the queue's lock, read anywhere */
+} etp_queue;
+
+/* All of it is guarded by reqlock, but what is constant while the worker
+ * lives. The structs are reused, never freed: whoever wakes a worker signals
+ * it after the unlock, when it may have left already. */
+struct etp_worker
+{
+  etp_pool *pool;                       /* constant */
+  unsigned life;                        /* constant: the pool's at its birth */
+  xthread_t tid;
+  xcond_t wakeup;
+  int woken;                            /* taken off the idle stack */
+  etp_worker *idle_prev, *idle_next;
+  etp_worker *prev, *next;              /* pool->workers or pool->spares */
+  etp_worker *lost;                     /* pool->lost */
+};
+
+struct etp_pool
+{
+  /* reqlock guards the request side: what is queued, and who serves it.
+   * nworkers counts from the decision to start one to the decision to leave.
+   * A worker that neither idles nor executes is looking for work. */
+  xmutex_t reqlock;
+  etp_queue req_queue;
+  etp_queue house_queue;                /* the library's own requests */
+  etp_worker *workers;                  /* that have started */
+  etp_worker *idle;                     /* stack, last parked on top */
+  etp_worker *spares;                   /* structs for reuse */
+  etp_worker *lost;                     /* a parent's, kept reachable */
+  xcond_t left;                         /* nworkers fell, or limit rose */
+  unsigned nidle;
+  unsigned nworkers;
+  unsigned nblocked;                    /* workers in etp_set_max_parallel */
+  unsigned limit, max_idle, idle_timeout;
+  int have_corpse;                      /* corpse has left, is not joined */
+  xthread_t corpse;
+  eio_sys_traits traits;
+
+  /* Written under reqlock, and read without it. */
+  int stalled;                          /* no worker, and none to be had */
+  int start_failed;                     /* so try again */
+  unsigned life;                        /* see etp_abandon */
+
+  /* Atomic. A worker lowers executing before it publishes, so that whoever
+   * gets the result does not count its worker as busy. */
+  unsigned executing;
+  unsigned nreqs;
+  int stack_try;                        /* etp_create_thread */
+  pid_t pid;                            /* of this life, 0: none yet */
+
+  /* reslock guards the result side. */
+  xmutex_t reslock;
+  etp_queue res_queue;
+  unsigned max_poll_reqs;               /* 0: no limit */
+  unsigned long long max_poll_time;     /* ns, 0: no limit */
+
+  /* siglock guards the signal, and orders calls of the callbacks. */
+  xmutex_t siglock;
+  int signalled;                        /* want_poll came after done_poll */
+  void (*want_poll) (void);
+  void (*done_poll) (void);
+
+  /* The poll thread's own. */
+  eio_req *chain;                       /* whose callbacks run, inmost first */
+  xthread_t chain_thread;               /* on which they do */
+  int atfork_set;
+};
+
+static etp_pool eio__default_pool = {
+  .reqlock = X_MUTEX_INIT,
+  .reslock = X_MUTEX_INIT,
+  .siglock = X_MUTEX_INIT,
+  .left = X_COND_INIT,
+  .limit = 4,
+  .max_idle = 4,
+  .idle_timeout = 10,
+};
+
+static void eio__execute (eio_req *req); /* section 6 */
+
+/* --- queues ------------------------------------------------------------- */
+
+static void
+etp_push (etp_queue *queue, eio_req *req)
+{
+  int rank = req->eio_rank;
+
+  req->next = 0;
+  if (queue->last[rank])
+    queue->last[rank]->next = req;
+  else
+    queue->first[rank] = req;
+  queue->last[rank] = req;
+  ecb_store_relaxed (queue->size, queue->size + 1);
+}
+
+/* The first of the highest priority, or null. */
+static eio_req *
+etp_pop (etp_queue *queue)
+{
+  eio_req *req;
+  int rank = ETP_NUM_PRI - 1;
+
+  if (!queue->size)
+    return 0;
+
+  while (!queue->first[rank])
+    --rank;
+
+  req = queue->first[rank];
+  queue->first[rank] = (eio_req *)req->next;
+  if (!req->next)
+    queue->last[rank] = 0;
+  ecb_store_relaxed (queue->size, queue->size - 1);
+  return req;
+}
+
+/* --- signal ------------------------------------------------------------- */
+
+/* What eio_poll would find, and want_poll therefore announces. */
+static int
+etp_has_work (etp_pool *pool)
+{
+  return ecb_load_relaxed (pool->res_queue.size)
+         || ecb_load_relaxed (pool->stalled);
+}
+
+/* Called after something came to be that etp_has_work sees. */
+static void
+etp_signal (etp_pool *pool)
+{
+  X_LOCK (pool->siglock);
+  if (!pool->signalled && etp_has_work (pool))
+    {
+      ecb_store_relaxed (pool->signalled, 1);
+      if (pool->want_poll)
+        pool->want_poll ();
+    }
+  X_UNLOCK (pool->siglock);
+}
+
+/* Takes the signal back if nothing is left; says whether that is so. The
+ * look has to come under the lock: see doc/internals.md. */
+static int
+etp_unsignal (etp_pool *pool)
+{
+  int quiet;
+
+  X_LOCK (pool->siglock);
+  quiet = !etp_has_work (pool);
+  if (quiet && pool->signalled)
+    {
+      if (pool->done_poll)
+        pool->done_poll ();
+      ecb_store_relaxed (pool->signalled, 0);
+    }
+  X_UNLOCK (pool->siglock);
+  return quiet;
+}
+
+/* --- publish ------------------------------------------------------------ */
+
+/* Hands req over to the poll thread. life is that of who executed it. */
+static void
+etp_publish (etp_pool *pool, eio_req *req, unsigned life)
+{
+  int first;
+
+  X_LOCK (pool->reslock);
+  first = 0;
+  if (life == ecb_load_relaxed (pool->life))
+    {
+      first = !pool->res_queue.size;
+      etp_push (&pool->res_queue, req);
+    }
+  X_UNLOCK (pool->reslock);
+
+  if (first)
+    etp_signal (pool);
+}
+
+static eio_req *
+etp_next_result (etp_pool *pool)
+{
+  eio_req *req;
+
+  X_LOCK (pool->reslock);
+  req = etp_pop (&pool->res_queue);
+  X_UNLOCK (pool->reslock);
+  return req;
+}
+
+/* --- wake and start ----------------------------------------------------- */
+
+/* What etp_summon_locked decided, to be done after the unlock. */
+typedef struct
+{
+  etp_worker *wake;
+  int start;
+} etp_action;
+
+static void
+etp_pop_idle_locked (etp_pool *pool, etp_worker *w)
+{
+  if (w->idle_prev)
+    w->idle_prev->idle_next = w->idle_next;
+  else
+    pool->idle = w->idle_next;
+  if (w->idle_next)
+    w->idle_next->idle_prev = w->idle_prev;
+  --pool->nidle;
+  w->woken = 1;
+}
+
+/* Sees to it that somebody looks at the queue. Nobody is needed if some
+ * worker is on its way: it looks after this unlock, and when it takes
+ * something, it summons the next. All workers busy means that demand is
+ * larger than their number. */
+static etp_action
+etp_summon_locked (etp_pool *pool)
+{
+  etp_action action = { 0, 0 };
+  unsigned busy = ecb_load_relaxed (pool->executing);
+
+  if ((pool->req_queue.size || pool->house_queue.size)
+      && pool->nworkers <= pool->nidle + busy)
+    {
+      if (pool->idle)
+        {
+          action.wake = pool->idle;
+          etp_pop_idle_locked (pool, action.wake);
+        }
+      else if (pool->nworkers < pool->limit)
+        {
+          ++pool->nworkers;
+          action.start = 1;
+        }
+    }
+
+  return action;
+}
+
+X_THREAD_PROC (etp_worker_proc);
+
+/* A struct for a worker, or null when memory is out. */
+static etp_worker *
+etp_new_worker (etp_pool *pool)
+{
+  etp_worker *w;
+
+  X_LOCK (pool->reqlock);
+  w = pool->spares;
+  if (w)
+    pool->spares = w->next;
+  eio_sys_get_name (&pool->traits);
+  if (!ecb_load_relaxed (pool->pid))
+    ecb_store_relaxed (pool->pid, getpid ());
+  X_UNLOCK (pool->reqlock);
+
+  if (!w)
+    {
+      w = calloc (1, sizeof *w);
+      if (w && xcond_create_monotonic (&w->wakeup))
+        {
+          free (w);
+          w = 0;
+        }
+    }
+
+  if (w)
+    {
+      w->pool = pool;
+      w->life = ecb_load_relaxed (pool->life);
+      w->woken = 0;
+    }
+  return w;
+}
+
+/* Systems refuse stacks that are too small for the static TLS of the program
+ * by EINVAL; then a larger one, and at last the default. */
+static int
+etp_create_thread (etp_pool *pool, etp_worker *w)
+{
+  static const size_t sizes[] = { EIO_STACKSIZE, 2 * EIO_STACKSIZE, 0 };
+  int try = ecb_load_relaxed (pool->stack_try);
+  xthread_t tid;
+
+  for (;; ++try)
+    {
+      int error = xthread_start (&tid, etp_worker_proc, w, sizes[try]);
+
+      if (!error)
+        ecb_store_relaxed (pool->stack_try, try);
+      if (error != EINVAL || !sizes[try])
+        return error;
+    }
+}
+
+/* A start that was decided on cannot be. Queued requests wait for the
+ * workers that there are; when there is none, for eio_poll. */
+static void
+etp_start_failed (etp_pool *pool, etp_worker *w)
+{
+  int stalled;
+
+  X_LOCK (pool->reqlock);
+  --pool->nworkers;
+  if (w)
+    {
+      w->next = pool->spares;
+      pool->spares = w;
+    }
+  ecb_store_relaxed (pool->start_failed, 1);
+  stalled = !pool->nworkers && pool->limit
+            && (pool->req_queue.size || pool->house_queue.size);
+  if (stalled)
+    ecb_store_relaxed (pool->stalled, 1);
+  X_COND_BROADCAST (pool->left);
+  X_UNLOCK (pool->reqlock);
+
+  if (stalled)
+    etp_signal (pool);
+}
+
+static void
+etp_end_stall (etp_pool *pool)
+{
+  X_LOCK (pool->reqlock);
+  if (pool->nworkers || !pool->limit)
+    ecb_store_relaxed (pool->stalled, 0);
+  X_UNLOCK (pool->reqlock);
+}
+
+static void
+etp_act (etp_pool *pool, etp_action action)
+{
+  if (action.wake)
+    X_COND_SIGNAL (action.wake->wakeup);
+
+  if (action.start)
+    {
+      etp_worker *w = etp_new_worker (pool);
+
+      if (!w || etp_create_thread (pool, w))
+        etp_start_failed (pool, w);
+      else if (ecb_load_relaxed (pool->stalled))
+        etp_end_stall (pool);
+    }
+}
+
+/* --- workers ------------------------------------------------------------ */
+
+/* Waits to be woken; 0 when this worker is one too many and time is over. */
+static int
+etp_park_locked (etp_pool *pool, etp_worker *w)
+{
+  unsigned long long since = 0;
+
+  w->woken = 0;
+  w->idle_prev = 0;
+  w->idle_next = pool->idle;
+  if (pool->idle)
+    pool->idle->idle_prev = w;
+  pool->idle = w;
+  ++pool->nidle;
+
+  while (!w->woken)
+    if (pool->nidle <= pool->max_idle)
+      X_COND_WAIT (w->wakeup, pool->reqlock);
+    else
+      {
+        unsigned long long now = eio_sys_now (), end;
+        struct timespec deadline;
+
+        if (!since)
+          since = now;
+        end = since + (pool->idle_timeout < ETP_MAX_IDLE_TIMEOUT
+                         ? pool->idle_timeout
+                         : ETP_MAX_IDLE_TIMEOUT) * 1000000000ull;
+        if (now >= end)
+          {
+            etp_pop_idle_locked (pool, w);
+            return 0;
+          }
+        deadline = eio_sys_timespec (end);
+        X_COND_TIMEDWAIT (w->wakeup, pool->reqlock, deadline);
+      }
+
+  return 1;
+}
+
+/* The next request for this worker; null when it has to leave. */
+static eio_req *
+etp_take_locked (etp_pool *pool, etp_worker *w)
+{
+  while (w->life == pool->life)
+    {
+      eio_req *req = etp_pop (&pool->house_queue);
+
+      if (!req && pool->nworkers <= pool->limit)
+        req = etp_pop (&pool->req_queue);
+      if (req)
+        {
+          ecb_add_relaxed (pool->executing, 1);
+          return req;
+        }
+      if (pool->nworkers > pool->limit || !etp_park_locked (pool, w))
+        break;
+    }
+
+  return 0;
+}
+
+/* Requests of the library's own have nobody to be published to. */
+static void
+etp_run (etp_pool *pool, eio_req *req, unsigned life)
+{
+  int house = req->eio_state == ETP_FREE;
+
+  eio__execute (req);
+  if (ecb_load_relaxed (pool->executing)) /* not in a worker that forked */
+    ecb_add_relaxed (pool->executing, -1u);
+  if (house)
+    free (req);
+  else
+    etp_publish (req->eio_pool, req, life);
+}
+
+static void
+etp_enlist_locked (etp_pool *pool, etp_worker *w)
+{
+  w->tid = pthread_self ();
+  if (w->life != pool->life)
+    return;
+
+  w->prev = 0;
+  w->next = pool->workers;
+  if (pool->workers)
+    pool->workers->prev = w;
+  pool->workers = w;
+  ecb_store_relaxed (pool->start_failed, 0);
+}
+
+/* The last that a worker does. Leaves in one step with the decision to, and
+ * joins whoever left before it, so that one thread at most waits for that. */
+static void
+etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
+{
+  etp_action action = { 0, 0 };
+  int have_corpse = pool->have_corpse;
+  xthread_t corpse = pool->corpse;
+
+  if (w->life == pool->life)
+    {
+      if (w->prev)
+        w->prev->next = w->next;
+      else
+        pool->workers = w->next;
+      if (w->next)
+        w->next->prev = w->prev;
+      --pool->nworkers;
+      action = etp_summon_locked (pool);
+      X_COND_BROADCAST (pool->left);
+    }
+
+  pool->have_corpse = 1;
+  pool->corpse = w->tid;
+  w->next = pool->spares;
+  pool->spares = w;
+  X_UNLOCK (pool->reqlock);
+
+  etp_act (pool, action);
+  if (have_corpse)
+    pthread_join (corpse, 0);
+}
+
+X_THREAD_PROC (etp_worker_proc)
+{
+  etp_worker *w = thr_arg;
+  etp_pool *pool = w->pool;
+  unsigned life = w->life;
+  eio_sys_traits traits;
+  eio_req *req;
+
+  X_LOCK (pool->reqlock);
+  etp_enlist_locked (pool, w);
+  traits = pool->traits;
+  X_UNLOCK (pool->reqlock);
+  eio_sys_set_traits (&traits);
+
+  X_LOCK (pool->reqlock);
+  while ((req = etp_take_locked (pool, w)))
+    {
+      etp_action action = etp_summon_locked (pool);
+
+      X_UNLOCK (pool->reqlock);
+      etp_act (pool, action);
+      etp_run (pool, req, life);
+      X_LOCK (pool->reqlock);
+    }
+  etp_leave_and_unlock (pool, w);
+
+  return 0;
+}
+
+/* --- without workers ---------------------------------------------------- */
+
+/* Executes one queued request on the calling thread, if there is no other. */
+static void
+etp_run_here (etp_pool *pool)
+{
+  eio_req *req = 0;
+
+  X_LOCK (pool->reqlock);
+  if (!pool->nworkers && pool->limit)
+    {
+      req = etp_pop (&pool->house_queue);
+      if (!req)
+        req = etp_pop (&pool->req_queue);
+    }
+  if (req)
+    ecb_add_relaxed (pool->executing, 1);
+  if (!pool->req_queue.size && !pool->house_queue.size)
+    ecb_store_relaxed (pool->stalled, 0);
+  X_UNLOCK (pool->reqlock);
+
+  if (req)
+    etp_run (pool, req, ecb_load_relaxed (pool->life));
+}
+
+/* Tries again to start a worker if one is needed. While none can be had,
+ * executes one request in its place. Embedders that wait call it, too. */
+static void
+etp_maybe_start_thread (etp_pool *pool)
+{
+  etp_action action;
+
+  X_LOCK (pool->reqlock);
+  action = etp_summon_locked (pool);
+  if (!action.start)
+    ecb_store_relaxed (pool->start_failed, 0);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+
+  if (ecb_load_relaxed (pool->stalled))
+    etp_run_here (pool);
+}
+
+/* --- submit ------------------------------------------------------------- */
+
+static void
+etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
+{
+  etp_action action;
+
+  X_LOCK (pool->reqlock);
+  etp_push (queue, req);
+  action = etp_summon_locked (pool);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+}
+
+/* Gives back what a cancelled request had opened: closing can block, so a
+ * worker does it, unless there is none allowed, or no memory to say so. */
+static void
+etp_housekeep (etp_pool *pool, const eio_req *todo)
+{
+  eio_req *req = calloc (1, sizeof *req);
+  eio_req here = *todo;
+  unsigned limit;
+
+  X_LOCK (pool->reqlock);
+  limit = pool->limit;
+  X_UNLOCK (pool->reqlock);
+
+  if (req && limit)
+    {
+      *req = *todo;
+      req->eio_rank = -EIO_PRI_MIN;
+      etp_enqueue (pool, &pool->house_queue, req);
+      return;
+    }
+
+  free (req);
+  eio__execute (&here);
+}
+
+/* --- lives -------------------------------------------------------------- */
+
+/* executing is left alone: workers of the old life still lower it. */
+static void
+etp_reset_requests (etp_pool *pool)
+{
+  ecb_store_relaxed (pool->life, pool->life + 1);
+  memset (&pool->req_queue, 0, sizeof pool->req_queue);
+  memset (&pool->house_queue, 0, sizeof pool->house_queue);
+  pool->workers = pool->idle = 0;
+  pool->nidle = pool->nworkers = pool->nblocked = 0;
+  ecb_store_relaxed (pool->stalled, 0);
+  ecb_store_relaxed (pool->start_failed, 0);
+  ecb_store_relaxed (pool->nreqs, 0);
+}
+
+static void
+etp_reset_results (etp_pool *pool)
+{
+  memset (&pool->res_queue, 0, sizeof pool->res_queue);
+}
+
+/* A new life in a process that goes on: workers of the old one notice that
+ * it is over, when they wake or are done, and leave. */
+static void
+etp_abandon (etp_pool *pool)
+{
+  X_LOCK (pool->reqlock);
+  while (pool->idle)
+    {
+      etp_worker *w = pool->idle;
+
+      etp_pop_idle_locked (pool, w);
+      X_COND_SIGNAL (w->wakeup);
+    }
+  etp_reset_requests (pool);
+  X_COND_BROADCAST (pool->left);
+  X_UNLOCK (pool->reqlock);
+
+  X_LOCK (pool->reslock);
+  etp_reset_results (pool);
+  X_UNLOCK (pool->reslock);
+
+  X_LOCK (pool->siglock);
+  ecb_store_relaxed (pool->signalled, 0);
+  X_UNLOCK (pool->siglock);
+}
+
+/* A new life in a forked child. There are no other threads, but they may have
+ * been anywhere in this file: nothing of theirs is looked at, but the heads
+ * of two lists, which stay reachable for leak checkers. */
+static void
+etp_forget (etp_pool *pool)
+{
+  etp_worker *heads[2] = { pool->workers, pool->spares };
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    if (heads[i])
+      {
+        heads[i]->lost = pool->lost;
+        pool->lost = heads[i];
+      }
+
+  X_MUTEX_CREATE (pool->reqlock);
+  X_MUTEX_CREATE (pool->reslock);
+  X_MUTEX_CREATE (pool->siglock);
+  X_COND_CREATE (pool->left);
+  pool->spares = 0;
+  pool->have_corpse = 0;
+  etp_reset_requests (pool);
+  etp_reset_results (pool);
+  pool->executing = 0;
+  pool->signalled = 0;
+  pool->chain = 0;
+  pool->pid = getpid ();
+}
+
+/* Forgets a life that was begun in another process. */
+static void
+etp_check_fork (etp_pool *pool)
+{
+  pid_t pid = ecb_load_relaxed (pool->pid);
+
+  if (pid && pid != getpid ())
+    etp_forget (pool);
+}
+
+static int
+etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
+{
+  if (ecb_load_relaxed (pool->pid) == getpid ())
+    etp_abandon (pool);
+  else
+    etp_check_fork (pool);
+
+  X_LOCK (pool->siglock);
+  pool->want_poll = want_poll;
+  pool->done_poll = done_poll;
+  X_UNLOCK (pool->siglock);
+
+  X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->pid, getpid ());
+  eio_sys_get_traits (&pool->traits);
+  eio_sys_get_name (&pool->traits);
+  X_UNLOCK (pool->reqlock);
+
+  pool->chain = 0;
+  return 0;
+}
+
+/* --- settings ----------------------------------------------------------- */
+
+static void
+etp_set_min_parallel (etp_pool *pool, unsigned nthreads)
+{
+  etp_action action;
+
+  X_LOCK (pool->reqlock);
+  if (pool->limit < nthreads)
+    {
+      pool->limit = nthreads;
+      X_COND_BROADCAST (pool->left);
+    }
+  action = etp_summon_locked (pool);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+}
+
+static int
+etp_is_worker_locked (etp_pool *pool)
+{
+  etp_worker *w = pool->workers;
+
+  while (w && !pthread_equal (w->tid, pthread_self ()))
+    w = w->next;
+  return !!w;
+}
+
+/* A worker that waits, in a custom request, for others to leave does not wait
+ * for those that do the same. */
+static void
+etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
+{
+  unsigned life = pool->life;
+  int self = etp_is_worker_locked (pool);
+
+  if (self)
+    {
+      ++pool->nblocked;
+      X_COND_BROADCAST (pool->left);
+    }
+
+  while (life == pool->life && pool->limit <= nthreads
+         && pool->nworkers - (self ? pool->nblocked : 0) > nthreads)
+    X_COND_WAIT (pool->left, pool->reqlock);
+
+  if (self && life == pool->life)
+    --pool->nblocked;
+}
+
+/* Idle workers above the limit are woken to leave, busy ones see it when they
+ * are done. */
+static void
+etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
+{
+  unsigned excess;
+  int have_corpse;
+  xthread_t corpse;
+
+  etp_check_fork (pool);
+  X_LOCK (pool->reqlock);
+  if (pool->limit > nthreads)
+    pool->limit = nthreads;
+  if (!pool->limit)
+    ecb_store_relaxed (pool->stalled, 0);
+
+  excess = pool->nworkers > pool->limit ? pool->nworkers - pool->limit : 0;
+  for (; excess && pool->idle; --excess)
+    {
+      etp_worker *w = pool->idle;
+
+      etp_pop_idle_locked (pool, w);
+      X_COND_SIGNAL (w->wakeup);
+    }
+  etp_wait_parallel_locked (pool, nthreads);
+
+  have_corpse = pool->have_corpse;
+  corpse = pool->corpse;
+  pool->have_corpse = 0;
+  X_UNLOCK (pool->reqlock);
+
+  if (have_corpse)
+    pthread_join (corpse, 0);
+}
+
+/* Idle workers decide anew how long they may be that. */
+static void
+etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
+{
+  etp_worker *w;
+
+  X_LOCK (pool->reqlock);
+  *setting = value;
+  for (w = pool->idle; w; w = w->idle_next)
+    X_COND_SIGNAL (w->wakeup);
+  X_UNLOCK (pool->reqlock);
+}
+
+/*****************************************************************************
+ * 4  Requests and groups                                                    *
+ *****************************************************************************/
+
+/* --- the chain of requests whose callbacks run -------------------------- */
+
+static void
+etp_enter_callback (etp_pool *pool, eio_req *req, const char *frame)
+{
+  req->eio_frame = (size_t)frame;
+  req->eio_chain = pool->chain;
+  pool->chain = req;
+  pool->chain_thread = pthread_self ();
+}
+
+/* Takes req off the chain, wherever in it; 0 if it is not there, because it
+ * was submitted again, or because this is a forked child. */
+static int
+etp_leave_callback (etp_pool *pool, eio_req *req)
+{
+  eio_req **link = &pool->chain;
+
+  while (*link && *link != req)
+    link = &(*link)->eio_chain;
+  if (!*link)
+    return 0;
+
+  *link = req->eio_chain;
+  return 1;
+}
+
+/* --- groups ------------------------------------------------------------- */
+
+/* Puts a group that waits back among the results, to be looked at. */
+static void
+etp_file_group (eio_req *grp)
+{
+  etp_pool *pool = grp->eio_pool;
+
+  grp->eio_state = ETP_QUEUED;
+  ecb_add_relaxed (pool->nreqs, 1);
+  etp_publish (pool, grp, ecb_load_relaxed (pool->life));
+}
+
+/* Files a group that nothing else would wake any more. */
+static void
+etp_file_if_empty (eio_req *grp)
+{
+  if (!grp->size && grp->eio_state == ETP_WAITING
+      && !(grp->flags & ETP_FLAG_FEEDING))
+    etp_file_group (grp);
+}
+
+static void ecb_noinline
+etp_call_feeder (eio_req *grp)
+{
+  char *frame = __builtin_alloca (ETP_STACK_STEP);
+
+  etp_enter_callback (grp->eio_pool, grp, frame);
+  EIO_FEED (grp);
+  etp_leave_callback (grp->eio_pool, grp);
+}
+
+/* Calls the feeder until there are enough members, or it adds none. */
+static void
+etp_feed (eio_req *grp)
+{
+  if (grp->flags & ETP_FLAG_FEEDING)
+    return;
+
+  while (grp->feed && grp->int2 > 0 && grp->size < (unsigned long)grp->int2
+         && !EIO_CANCELLED (grp))
+    {
+      void (*feed) (eio_req *) = grp->feed;
+
+      grp->flags &= (unsigned char)~ETP_FLAG_ADDED;
+      grp->flags |= ETP_FLAG_FEEDING;
+      etp_call_feeder (grp);
+      grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
+      if (!(grp->flags & ETP_FLAG_ADDED) && grp->feed == feed)
+        grp->feed = 0;
+    }
+}
+
+static void
+etp_link_member (eio_req *grp, eio_req *req)
+{
+  grp->flags |= ETP_FLAG_ADDED;
+  ++grp->size;
+  req->grp = grp;
+  req->grp_prev = 0;
+  req->grp_next = grp->grp_first;
+  if (grp->grp_first)
+    grp->grp_first->grp_prev = req;
+  grp->grp_first = req;
+}
+
+/* The group's size is lowered later, by etp_member_left. */
+static void
+etp_unlink_member (eio_req *req)
+{
+  if (req->grp_prev)
+    req->grp_prev->grp_next = req->grp_next;
+  else
+    req->grp->grp_first = req->grp_next;
+  if (req->grp_next)
+    req->grp_next->grp_prev = req->grp_prev;
+  req->grp = req->grp_prev = req->grp_next = 0;
+}
+
+static void
+etp_member_left (eio_req *grp)
+{
+  --grp->size;
+  etp_feed (grp);
+  etp_file_if_empty (grp);
+}
+
+static void
+etp_mark_cancelled (eio_req *req)
+{
+  ecb_store_relaxed (req->cancelled, 1);
+  if (req->type == EIO_GROUP)
+    req->feed = 0;
+}
+
+/* Walks the tree of members by its links: it may be deeper than the stack. */
+static void
+etp_cancel_members (eio_req *grp)
+{
+  eio_req *req = grp->grp_first;
+
+  grp->feed = 0;
+  while (req)
+    {
+      etp_mark_cancelled (req);
+      if (req->type == EIO_GROUP && req->grp_first)
+        {
+          req = req->grp_first;
+          continue;
+        }
+      while (!req->grp_next && req->grp != grp)
+        req = req->grp;
+      req = req->grp_next;
+    }
+}
+
+/* --- finishing ---------------------------------------------------------- */
+
+/* What a cancelled request has opened and nobody will be told of. The outcome
+ * is made to say that there is nothing. */
+static void
+etp_revoke (etp_pool *pool, eio_req *req)
+{
+  eio_req todo;
+
+  memset (&todo, 0, sizeof todo);
+  if (req->type == EIO_OPEN && req->eio_outcome >= 0)
+    {
+      todo.type = EIO_CLOSE;
+      todo.int1 = (int)req->eio_outcome;
+      etp_housekeep (pool, &todo);
+    }
+  else if (req->type == EIO_WD_OPEN)
+    {
+      todo.type = EIO_WD_CLOSE;
+      todo.wd = req->wd;
+      req->wd = EIO_INVALID_WD;
+      if (!req->eio_outcome)
+        etp_housekeep (pool, &todo);
+    }
+
+  req->eio_outcome = -1;
+  req->eio_outerrno = ECANCELED;
+}
+
+/* After finish: the request leaves its group, its buffers, and us. */
+static void
+etp_complete (eio_req *req)
+{
+  eio_req *grp = req->grp;
+
+  if (grp)
+    etp_unlink_member (req);
+  if (req->flags & EIO_FLAG_PTR1_FREE)
+    free (req->ptr1);
+  if (req->flags & EIO_FLAG_PTR2_FREE)
+    free (req->ptr2);
+  req->eio_state = ETP_FREE;
+  EIO_DESTROY (req);
+
+  if (grp)
+    etp_member_left (grp);
+}
+
+/* Completes what was left behind by callbacks that did not return: those that
+ * were called from no higher in the stack than frame, or on another thread. A
+ * request goes on as if finish had returned 0; a group is fed again. (The
+ * stack is taken to grow downwards.) */
+static void
+etp_settle (etp_pool *pool, size_t frame)
+{
+  eio_req *req;
+
+  while ((req = pool->chain)
+         && (req->eio_frame <= frame
+             || !pthread_equal (pool->chain_thread, pthread_self ())))
+    {
+      pool->chain = req->eio_chain;
+      if (req->eio_state == ETP_FINISHING)
+        etp_complete (req);
+      else
+        {
+          req->flags &= (unsigned char)~ETP_FLAG_FEEDING;
+          etp_file_if_empty (req);
+        }
+    }
+}
+
+/* Calls finish, and completes the request unless it was submitted again. By
+ * then it may have been executed, finished and freed, so the chain is asked,
+ * not the request. */
+static int ecb_noinline
+etp_call_finish (etp_pool *pool, eio_req *req)
+{
+  char *frame = __builtin_alloca (ETP_STACK_STEP);
+  int res;
+
+  etp_enter_callback (pool, req, frame);
+  res = EIO_FINISH (req);
+
+  if (pool->chain != req && pool->chain)
+    etp_settle (pool, (size_t)frame - 1);
+  if (pool->chain == req)
+    {
+      pool->chain = req->eio_chain;
+      etp_complete (req);
+    }
+  return res;
+}
+
+/* Finishes one that came out of the result queue. Returns 0 for a group that
+ * has to wait, else 1, and what finish returned in res. */
+static int
+etp_finish (etp_pool *pool, eio_req *req, int *res)
+{
+  ecb_add_relaxed (pool->nreqs, -1u);
+
+  if (req->type == EIO_GROUP)
+    {
+      req->eio_state = ETP_WAITING;
+      etp_feed (req);
+      if (req->size || req->flags & ETP_FLAG_FEEDING)
+        return 0;
+    }
+  else
+    {
+      if (EIO_CANCELLED (req) && !EIO__TELLS_CANCELLED)
+        etp_revoke (pool, req);
+      req->result = req->eio_outcome;
+      req->errorno = req->eio_outerrno;
+    }
+
+  req->eio_state = ETP_FINISHING;
+  *res = etp_call_finish (pool, req);
+  return 1;
+}
+
+/* --- submit ------------------------------------------------------------- */
+
+/* A request that is submitted again from its own finish leaves its group. As
+ * a submission calls nothing back, the group is fed by the poller. */
+static void
+etp_reclaim (eio_req *req)
+{
+  eio_req *grp = req->grp;
+
+  etp_leave_callback (req->eio_pool, req);
+  if (grp)
+    {
+      etp_unlink_member (req);
+      --grp->size;
+      if (grp->feed && grp->eio_state == ETP_WAITING
+          && !(grp->flags & ETP_FLAG_FEEDING))
+        etp_file_group (grp);
+      else
+        etp_file_if_empty (grp);
+    }
+}
+
+static int
+eio__clamp_pri (int pri)
+{
+  return pri < EIO_PRI_MIN ? EIO_PRI_MIN : pri > EIO_PRI_MAX ? EIO_PRI_MAX
+                                                             : pri;
+}
+
+static void
+etp_submit (etp_pool *pool, eio_req *req)
+{
+  if (ecb_expect_false (req->eio_state == ETP_FINISHING))
+    etp_reclaim (req);
+
+  req->eio_pool = pool;
+  req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
+  req->eio_state = ETP_QUEUED;
+  ecb_add_relaxed (pool->nreqs, 1);
+
+  if (req->type == EIO_GROUP)
+    etp_publish (pool, req, ecb_load_relaxed (pool->life));
+  else
+    {
+      req->result = 0;
+      req->errorno = 0;
+      etp_enqueue (pool, &pool->req_queue, req);
+    }
+}
+
+/* --- poll --------------------------------------------------------------- */
+
+typedef struct
+{
+  unsigned reqs;           /* 0: no limit */
+  unsigned long long time; /* of the monotonic clock, ns; 0: no limit */
+} etp_poll_limits;
+
+static etp_poll_limits
+etp_get_poll_limits (etp_pool *pool)
+{
+  etp_poll_limits limits;
+
+  X_LOCK (pool->reslock);
+  limits.reqs = pool->max_poll_reqs;
+  limits.time = pool->max_poll_time;
+  X_UNLOCK (pool->reslock);
+
+  if (limits.time)
+    limits.time += eio_sys_now ();
+  return limits;
+}
+
+/* eio_poll's result when it stops for no callback's sake. */
+static int
+etp_end_poll (etp_pool *pool)
+{
+  if (etp_unsignal (pool))
+    return 0;
+  errno = EAGAIN;
+  return -1;
+}
+
+/* frame: of eio_poll on the stack. */
+static int
+etp_poll (etp_pool *pool, size_t frame)
+{
+  etp_poll_limits limits;
+
+  if (ecb_expect_false (pool->chain != 0))
+    etp_settle (pool, frame);
+  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
+    etp_maybe_start_thread (pool);
+  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled))
+    return 0;
+
+  limits = etp_get_poll_limits (pool);
+  for (;;)
+    {
+      eio_req *req = etp_next_result (pool);
+      int res = 0;
+
+      if (!req)
+        {
+          res = etp_end_poll (pool);
+          if (res && ecb_load_relaxed (pool->res_queue.size))
+            continue; /* a result came in the last moment */
+          return res;
+        }
+
+      if (!etp_finish (pool, req, &res))
+        continue;
+      if (res)
+        {
+          etp_unsignal (pool);
+          return res;
+        }
+      if ((limits.reqs && !--limits.reqs)
+          || (limits.time && eio_sys_now () >= limits.time))
+        return etp_end_poll (pool);
+    }
+}
+
+/*****************************************************************************
+ * 5  Operations                                                             *
+ *                                                                           *
+ * Each returns its request's result, or -1 with errno set. Section 6 has    *
+ * seen to it before that paths are not null, that wds are valid, and that a *
+ * result buffer is there; and tries again after EINTR.                      *
+ *****************************************************************************/
+
+struct eio_pwd
+{
+  int fd;      /* never 0; embedders read it */
+  size_t len;  /* of str, without the 0 */
+  char str[1]; /* canonical absolute path when it was opened */
+};
+
+static int
+eio__dirfd (eio_wd wd)
+{
+  return wd ? wd->fd : AT_FDCWD;
+}
+
+/* The wd of a second path: of RENAME, LINK and SYMLINK. */
+static eio_wd
+eio__new_wd (const eio_req *req)
+{
+  return (eio_wd)req->int3;
+}
+
+/* Closes fd, leaves errno alone. */
+static void
+eio__close_quietly (int fd)
+{
+  int saved = errno;
+  eio_sys_close (fd);
+  errno = saved;
+}
+
+static int
+eio__is_dot (const char *path)
+{
+  return path[0] == '.' && !path[1];
+}
+
+/* --- custom, nop, busy -------------------------------------------------- */
+
+/* The function sets req->result, where it must not be seen before finish. */
+static eio_ssize_t
+eio__custom (eio_req *req)
+{
+  eio_ssize_t res;
+
+  if (!req->feed)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  req->feed (req);
+  res = req->result;
+  if (!errno)
+    errno = req->errorno;
+  req->result = 0;
+  req->errorno = 0;
+  return res;
+}
+
+static eio_ssize_t
+eio__nop (eio_req *req)
+{
+  (void)req;
+  return 0;
+}
+
+static eio_ssize_t
+eio__busy (eio_req *req)
+{
+  unsigned long long now = eio_sys_now (), end;
+
+  if (!(req->nv1 > 0))
+    return 0;
+
+  end = now + (req->nv1 < 1e9 ? (unsigned long long)(req->nv1 * 1e9)
+                              : 1000000000ull * 1000000000u);
+  for (; now < end; now = eio_sys_now ())
+    {
+      struct timespec rest = eio_sys_timespec (end - now);
+      nanosleep (&rest, 0);
+    }
+  return 0;
+}
+
+/* --- canonical paths ---------------------------------------------------- */
+
+/* The state of a path's resolution: out is canonical so far, without a slash
+ * at its end, and "" for the root; todo is what is left, at the end of a
+ * buffer that has room for the contents of links before it. */
+typedef struct
+{
+  char *out;    /* EIO__PATH_BUF bytes, with a 0 */
+  size_t len;
+  char *todo;
+  char *limit;  /* start of todo's buffer */
+  char *target; /* EIO__PATH_BUF bytes for a link's contents */
+  int links;
+} eio__resolver;
+
+enum
+{
+  EIO__MAX_LINKS = 40,
+  EIO__TODO_SIZE = 4 * EIO__PATH_BUF
+};
+
+static int
+eio__too_long (void)
+{
+  errno = ENAMETOOLONG;
+  return -1;
+}
+
+/* Whether names may follow out: it has to be a directory that we may search.
+ * The kernel says so. */
+static int
+eio__enter_out (eio__resolver *r)
+{
+  struct stat st;
+  int res;
+
+  if (r->len + 3 > EIO__PATH_BUF)
+    return eio__too_long ();
+  memcpy (r->out + r->len, "/.", 3);
+  res = fstatat (AT_FDCWD, r->out, &st, 0);
+  r->out[r->len] = 0;
+  return res;
+}
+
+static void
+eio__strip_last (eio__resolver *r)
+{
+  while (r->len && r->out[--r->len] != '/')
+    ;
+  r->out[r->len] = 0;
+}
+
+/* Appends a name to out, and if that is a link, takes it away again and puts
+ * its contents before what is left. */
+static int
+eio__resolve_name (eio__resolver *r, const char *name, size_t n)
+{
+  ssize_t got;
+
+  if (r->len + n + 2 > EIO__PATH_BUF)
+    return eio__too_long ();
+  r->out[r->len] = '/';
+  memcpy (r->out + r->len + 1, name, n);
+  r->len += n + 1;
+  r->out[r->len] = 0;
+
+  got = readlinkat (AT_FDCWD, r->out, r->target, EIO__PATH_BUF);
+  if (got < 0)
+    return errno == EINVAL ? 0 : -1;
+  if (!got || ++r->links > EIO__MAX_LINKS)
+    {
+      errno = got ? ELOOP : ENOENT;
+      return -1;
+    }
+  if (got >= EIO__PATH_BUF || got > r->todo - r->limit)
+    return eio__too_long ();
+
+  r->todo -= got;
+  memcpy (r->todo, r->target, (size_t)got);
+  if (r->target[0] == '/')
+    r->len = 0;
+  else
+    eio__strip_last (r);
+  r->out[r->len] = 0;
+  return 0;
+}
+
+/* Resolves all that is left: names, each followed by slashes or the end. */
+static int
+eio__resolve_all (eio__resolver *r)
+{
+  while (*r->todo)
+    {
+      const char *name = r->todo;
+      size_t n = strcspn (name, "/");
+
+      r->todo += n;
+      if (!n)
+        {
+          r->todo += strspn (r->todo, "/");
+          if (!*r->todo && r->len && eio__enter_out (r))
+            return -1;
+        }
+      else if (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.')))
+        {
+          if (r->len && eio__enter_out (r))
+            return -1;
+          if (n == 2)
+            eio__strip_last (r);
+        }
+      else if (eio__resolve_name (r, name, n))
+        return -1;
+    }
+
+  return 0;
+}
+
+/* Whether the path that wd was opened by still leads to it: if the directory
+ * was moved, something else may be there now. */
+static int
+eio__check_wd_path (eio_wd wd)
+{
+  struct stat by_fd, by_path;
+
+  if (fstat (wd->fd, &by_fd)
+      || fstatat (AT_FDCWD, wd->str, &by_path, AT_SYMLINK_NOFOLLOW))
+    return -1;
+  if (by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino)
+    return 0;
+  errno = ENOENT;
+  return -1;
+}
+
+/* Sets out to the directory that a relative path starts from. */
+static int
+eio__start_from (eio__resolver *r, eio_wd wd)
+{
+  if (wd)
+    {
+      if (eio__check_wd_path (wd))
+        return -1;
+      memcpy (r->out, wd->str, wd->len + 1);
+    }
+  else if (!getcwd (r->out, EIO__PATH_BUF))
+    {
+      if (errno == ERANGE)
+        errno = ENAMETOOLONG;
+      return -1;
+    }
+  else if (r->out[0] != '/')
+    {
+      errno = ENOENT; /* Linux, outside of our root: "(unreachable)..." */
+      return -1;
+    }
+
+  r->len = r->out[1] ? strlen (r->out) : 0;
+  return 0;
+}
+
+/* Writes the canonical absolute form of path to out, EIO__PATH_BUF bytes,
+ * with a terminating 0, and returns its length. */
+static eio_ssize_t
+eio__realpath_to (eio_wd wd, const char *path, char *out)
+{
+  eio__resolver r;
+  size_t n = strlen (path);
+  int res;
+
+  if (!n)
+    {
+      errno = ENOENT;
+      return -1;
+    }
+  if (n >= EIO__PATH_MAX)
+    return eio__too_long ();
+
+  r.limit = malloc (EIO__TODO_SIZE + EIO__PATH_BUF);
+  if (!r.limit)
+    return -1;
+  r.out = out;
+  r.len = 0;
+  r.todo = r.limit + EIO__TODO_SIZE - n - 1;
+  r.target = r.limit + EIO__TODO_SIZE;
+  r.links = 0;
+  memcpy (r.todo, path, n + 1);
+  out[0] = 0;
+
+  res = path[0] == '/' ? 0 : eio__start_from (&r, wd);
+  if (!res)
+    res = eio__resolve_all (&r);
+  free (r.limit);
+  if (res)
+    return -1;
+
+  if (r.len)
+    return (eio_ssize_t)r.len;
+  memcpy (out, "/", 2);
+  return 1;
+}
+
+static eio_ssize_t
+eio__realpath (eio_req *req)
+{
+  return eio__realpath_to (req->wd, req->ptr1, req->ptr2);
+}
+
+static eio_ssize_t
+eio__readlink (eio_req *req)
+{
+  ssize_t n = readlinkat (eio__dirfd (req->wd), req->ptr1, req->ptr2,
+                          EIO__PATH_BUF);
+  return n >= EIO__PATH_BUF ? eio__too_long () : n;
+}
+
+/* --- working directories ------------------------------------------------ */
+
+static void
+eio__wd_free (eio_wd wd)
+{
+  if (wd == EIO_CWD || wd == EIO_INVALID_WD)
+    return;
+  eio_sys_close (wd->fd);
+  free (wd);
+}
+
+/* A directory, but never as descriptor 0, which could be taken for none. */
+static int
+eio__open_dir (eio_wd wd, const char *path)
+{
+  int flags = EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC;
+  int fd = openat (eio__dirfd (wd), path, flags);
+
+  if (fd == 0)
+    {
+      fd = fcntl (0, F_DUPFD_CLOEXEC, 3);
+      eio__close_quietly (0);
+    }
+  return fd;
+}
+
+static eio_wd
+eio__wd_new (eio_wd wd, const char *path)
+{
+  eio_wd res = 0;
+  int fd = eio__open_dir (wd, path);
+  char *str;
+  eio_ssize_t len;
+
+  if (fd < 0)
+    return EIO_INVALID_WD;
+
+  str = malloc (EIO__PATH_BUF);
+  len = str ? eio__realpath_to (wd, path, str) : -1;
+  if (len >= 0)
+    res = malloc (sizeof *res + (size_t)len);
+  if (res)
+    {
+      res->fd = fd;
+      res->len = (size_t)len;
+      memcpy (res->str, str, (size_t)len + 1);
+    }
+  else
+    eio__close_quietly (fd);
+
+  free (str);
+  return res ? res : EIO_INVALID_WD;
+}
+
+static eio_ssize_t
+eio__wd_open (eio_req *req)
+{
+  req->wd = eio__wd_new (req->wd, req->ptr1);
+  return req->wd == EIO_INVALID_WD ? -1 : 0;
+}
+
+static eio_ssize_t
+eio__wd_close (eio_req *req)
+{
+  eio__wd_free (req->wd);
+  return 0;
+}
+
+/* --- descriptors -------------------------------------------------------- */
+
+static eio_ssize_t
+eio__open (eio_req *req)
+{
+  return openat (eio__dirfd (req->wd), req->ptr1, req->int1,
+                 (mode_t)req->int2);
+}
+
+static eio_ssize_t
+eio__close (eio_req *req)
+{
+  return eio_sys_close (req->int1);
+}
+
+static eio_ssize_t
+eio__dup2 (eio_req *req)
+{
+  return dup2 (req->int1, (int)req->int2);
+}
+
+static eio_ssize_t
+eio__seek (eio_req *req)
+{
+  int whence = req->int2 == EIO_SEEK_SET   ? SEEK_SET
+               : req->int2 == EIO_SEEK_CUR ? SEEK_CUR
+               : req->int2 == EIO_SEEK_END ? SEEK_END
+                                           : (int)req->int2;
+  off_t offset = lseek (req->int1, req->offs, whence);
+
+  if (offset == (off_t)-1)
+    return -1;
+  req->offs = offset;
+  return 0;
+}
+
+static eio_ssize_t
+eio__read (eio_req *req)
+{
+  return req->offs >= 0 ? pread (req->int1, req->ptr2, req->size, req->offs)
+                        : read (req->int1, req->ptr2, req->size);
+}
+
+static eio_ssize_t
+eio__write (eio_req *req)
+{
+  return req->offs >= 0 ? pwrite (req->int1, req->ptr2, req->size, req->offs)
+                        : write (req->int1, req->ptr2, req->size);
+}
+
+static eio_ssize_t
+eio__fcntl (eio_req *req)
+{
+  return fcntl (req->int1, (int)req->int2, req->ptr2);
+}
+
+static eio_ssize_t
+eio__ioctl (eio_req *req)
+{
+  return ioctl (req->int1, (unsigned long)req->int2, req->ptr2);
+}
+
+/* --- copying ------------------------------------------------------------ */
+
+enum
+{
+  EIO__COPY_CHUNK = 65536,      /* bytes, by hand */
+  EIO__SENDFILE_CHUNK = 1 << 30 /* kernels take no more than 2 GiB at once */
+};
+
+/* Not stopped by signals. */
+static ssize_t
+eio__pread (int fd, void *buf, size_t size, off_t offset)
+{
+  ssize_t n;
+
+  do
+    n = pread (fd, buf, size, offset);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+/* Reads what readahead would have. Like readahead, it tells a wrong
+ * descriptor, but nothing of what goes wrong on the way. */
+static eio_ssize_t
+eio__readahead_by_hand (int fd, off_t offset, size_t size)
+{
+  char *buf = malloc (EIO__COPY_CHUNK);
+  ssize_t n = eio__pread (fd, buf, 0, offset);
+
+  if (n < 0 && errno == ESPIPE)
+    errno = EINVAL;
+  if (n < 0 || !buf)
+    {
+      free (buf);
+      return n;
+    }
+
+  do
+    {
+      n = eio__pread (fd, buf, size < EIO__COPY_CHUNK ? size : EIO__COPY_CHUNK,
+                      offset);
+      if (n > 0)
+        {
+          offset += n;
+          size -= (size_t)n;
+        }
+    }
+  while (size && n > 0);
+  free (buf);
+  return 0;
+}
+
+static eio_ssize_t
+eio__readahead (eio_req *req)
+{
+  int res = eio_sys_readahead (req->int1, req->offs, req->size);
+
+  if (res < 0 && (errno == ENOSYS || errno == EPERM))
+    return eio__readahead_by_hand (req->int1, req->offs, req->size);
+  return res;
+}
+
+/* The errors by which sendfile says that it cannot, not that it failed. */
+static int
+eio__wants_emulation (int error)
+{
+  static const int errors[] = {
+    ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP, ENOTSOCK, EAFNOSUPPORT, EPROTOTYPE,
+  };
+  size_t i;
+
+  for (i = 0; i < sizeof errors / sizeof *errors; ++i)
+    if (error == errors[i])
+      return 1;
+  return 0;
+}
+
+/* One step of copying by hand: returns what was written, 0 at the end. What
+ * was read but not written is read again, for it was read by offset. */
+static ssize_t
+eio__copy_some (int ofd, int ifd, off_t offset, size_t count, char *buf)
+{
+  size_t chunk = count < EIO__COPY_CHUNK ? count : EIO__COPY_CHUNK;
+  ssize_t n = eio__pread (ifd, buf, chunk, offset);
+
+  return n > 0 ? write (ofd, buf, (size_t)n) : n;
+}
+
+/* req, if not null, may be cancelled meanwhile. */
+static eio_ssize_t
+eio__sendfile_to (const eio_req *req, int ofd, int ifd, off_t offset,
+                  size_t count)
+{
+  eio_ssize_t done = 0;
+  char *buf = 0;
+  ssize_t n;
+
+  if (offset < 0)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  do
+    {
+      size_t chunk = count < EIO__SENDFILE_CHUNK ? count : EIO__SENDFILE_CHUNK;
+
+      n = buf ? eio__copy_some (ofd, ifd, offset, chunk, buf)
+              : eio_sys_sendfile (ofd, ifd, offset, chunk);
+      if (n > 0)
+        {
+          done += n;
+          offset += n;
+          count -= (size_t)n;
+        }
+      else if (n < 0 && errno == EINTR)
+        n = 1;
+      else if (n < 0 && !buf && eio__wants_emulation (errno))
+        {
+          buf = malloc (EIO__COPY_CHUNK);
+          n = buf ? 1 : -1;
+        }
+    }
+  while (n > 0 && (count || !done) && !(req && EIO_CANCELLED (req)));
+
+  free (buf);
+  return done || n >= 0 ? done : -1;
+}
+
+static eio_ssize_t
+eio__sendfile (eio_req *req)
+{
+  return eio__sendfile_to (req, req->int1, (int)req->int2, req->offs,
+                           req->size);
+}
+
+/* --- slurp -------------------------------------------------------------- */
+
+/* A buffer that a file is read into. */
+typedef struct
+{
+  const eio_req *req; /* may be cancelled meanwhile */
+  char *buf;
+  size_t got;  /* bytes in it */
+  size_t cap;  /* bytes that it has room for */
+  size_t want; /* bytes that are wanted at most */
+} eio__slurper;
+
+/* Makes room for what the file is said to have, and one byte, to see the end;
+ * if it has more, doubles that. */
+static int
+eio__slurp_grow (eio__slurper *s, off_t hint)
+{
+  size_t cap = s->cap                                      ? s->cap * 2
+               : (unsigned long long)hint < (size_t)-1 / 2 ? (size_t)hint + 1
+                                                           : s->want;
+  char *buf;
+
+  if (cap < s->cap || cap > s->want)
+    cap = s->want;
+  buf = realloc (s->buf, cap ? cap : 1);
+  if (!buf)
+    return -1;
+  s->buf = buf;
+  s->cap = cap;
+  return 0;
+}
+
+/* Reads from offset until the end or until there is enough. What cannot be
+ * read by offset, such as a FIFO, is read from where it is. */
+static int
+eio__slurp_read (eio__slurper *s, int fd, off_t offset, off_t hint)
+{
+  int by_offset = 1;
+
+  while (s->got < s->want)
+    {
+      ssize_t n;
+
+      if (EIO_CANCELLED (s->req))
+        {
+          errno = ECANCELED;
+          return -1;
+        }
+      if (s->got == s->cap && eio__slurp_grow (s, hint))
+        return -1;
+      n = by_offset ? pread (fd, s->buf + s->got, s->cap - s->got,
+                             offset + (off_t)s->got)
+                    : read (fd, s->buf + s->got, s->cap - s->got);
+      if (!n)
+        break;
+      if (n > 0)
+        s->got += (size_t)n;
+      else if (errno == ESPIPE && by_offset && !offset)
+        by_offset = 0;
+      else if (errno != EINTR)
+        return -1;
+    }
+
+  return 0;
+}
+
+/* Turns an offset from the end into one from the start. Files in /proc do not
+ * tell their length, other than by being read. */
+static off_t
+eio__slurp_start (const eio_req *req, off_t length)
+{
+  off_t offset = req->offs;
+
+  if (offset >= 0)
+    return offset;
+  return offset < -length ? 0 : length + offset;
+}
+
+static int
+eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
+{
+  struct stat st;
+  off_t offset, tail;
+
+  if (fstat (fd, &st))
+    return -1;
+
+  offset = eio__slurp_start (req, st.st_size);
+  if (req->offs < 0 && !st.st_size && !req->ptr2)
+    {
+      size_t want = s->want;
+
+      s->want = (size_t)-1 / 2;
+      if (eio__slurp_read (s, fd, 0, 4095))
+        return -1;
+      tail = eio__slurp_start (req, (off_t)s->got);
+      s->got -= (size_t)tail;
+      memmove (s->buf, s->buf + tail, s->got);
+      if (s->got > want)
+        s->got = want;
+      return 0;
+    }
+
+  tail = st.st_size > offset ? st.st_size - offset : 4095;
+  return eio__slurp_read (s, fd, offset, tail);
+}
+
+static eio_ssize_t
+eio__slurp (eio_req *req)
+{
+  eio__slurper s = { req, 0, 0, 0, 0 };
+  int fd, res;
+
+  if (!req->size && req->ptr2)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+
+  s.want = req->size ? req->size : (size_t)-1 / 2;
+  if (req->ptr2)
+    {
+      s.buf = req->ptr2;
+      s.cap = s.want;
+    }
+  res = eio__slurp_fd (req, &s, fd);
+  if (!res && !s.buf)
+    res = eio__slurp_grow (&s, 0);
+  eio__close_quietly (fd);
+
+  if (req->ptr2)
+    return res ? res : (eio_ssize_t)s.got;
+  if (res)
+    {
+      free (s.buf);
+      return -1;
+    }
+  memset (s.buf + s.got, 0, s.cap - s.got);
+  req->ptr2 = s.buf;
+  req->flags |= EIO_FLAG_PTR2_FREE;
+  return (eio_ssize_t)s.got;
+}
+
+/* --- bringing data to the disk ------------------------------------------ */
+
+static eio_ssize_t
+eio__sync (eio_req *req)
+{
+  (void)req;
+  sync ();
+  return 0;
+}
+
+static eio_ssize_t
+eio__fsync (eio_req *req)
+{
+  return fsync (req->int1);
+}
+
+static eio_ssize_t
+eio__fdatasync (eio_req *req)
+{
+  int res = eio_sys_fdatasync (req->int1);
+
+  return res < 0 && errno == ENOSYS ? fsync (req->int1) : res;
+}
+
+/* A sandbox refuses what it does not know by EPERM. */
+static int
+eio__is_missing (int res)
+{
+  return res < 0 && (errno == ENOSYS || errno == EPERM);
+}
+
+static eio_ssize_t
+eio__syncfs (eio_req *req)
+{
+  int res = eio_sys_syncfs (req->int1);
+
+  if (eio__is_missing (res))
+    {
+      sync ();
+      errno = ENOSYS;
+    }
+  return res;
+}
+
+static eio_ssize_t
+eio__sync_file_range (eio_req *req)
+{
+  int res = eio_sys_sync_file_range (req->int1, req->offs, (off_t)req->size,
+                                     (unsigned)req->int2);
+
+  return eio__is_missing (res) ? eio__fdatasync (req) : res;
+}
+
+static eio_ssize_t
+eio__fallocate (eio_req *req)
+{
+  return eio_sys_fallocate (req->int1, (int)req->int2, req->offs,
+                            (off_t)req->size);
+}
+
+/* --- memory ------------------------------------------------------------- */
+
+/* Widens a range to whole pages. */
+static void
+eio_page_align (void **addr, size_t *length)
+{
+  size_t mask = eio_sys_page_size () - 1;
+  size_t lead = (size_t)*addr & mask;
+
+  *addr = (char *)*addr - lead;
+  *length = (*length + lead + mask) & ~mask;
+}
+
+static eio_ssize_t
+eio__msync (eio_req *req)
+{
+  void *addr = req->ptr2;
+  size_t length = req->size;
+  int flags = (req->int1 & EIO_MS_ASYNC ? MS_ASYNC : 0)
+              | (req->int1 & EIO_MS_INVALIDATE ? MS_INVALIDATE : 0)
+              | (req->int1 & EIO_MS_SYNC ? MS_SYNC : 0);
+
+  eio_page_align (&addr, &length);
+  return msync (addr, length, flags);
+}
+
+/* Writing back what was read, atomically: others may write meanwhile. */
+static void
+eio__touch_page (volatile char *page, int modify)
+{
+  char c = *page;
+
+  if (modify)
+    __atomic_compare_exchange_n (page, &c, c, 0, __ATOMIC_RELAXED,
+                                 __ATOMIC_RELAXED);
+}
+
+/* In steps, so that cancellation is noticed. */
+static eio_ssize_t
+eio__mtouch (eio_req *req)
+{
+  enum { STEP = 1 << 24 };
+  void *start = req->ptr2;
+  size_t page = eio_sys_page_size (), left = req->size, i;
+  int modify = req->int1 & EIO_MT_MODIFY;
+  char *addr;
+
+  eio_page_align (&start, &left);
+  for (addr = start; left && !EIO_CANCELLED (req);)
+    {
+      size_t step = left < STEP ? left : STEP;
+
+      if (eio_sys_populate (addr, step, modify))
+        {
+          if (errno != ENOSYS)
+            return -1;
+          for (i = 0; i < step; i += page)
+            eio__touch_page (addr + i, modify);
+        }
+      addr += step;
+      left -= step;
+    }
+  return 0;
+}
+
+static eio_ssize_t
+eio__mlock (eio_req *req)
+{
+  void *addr = req->ptr2;
+  size_t length = req->size;
+
+  eio_page_align (&addr, &length);
+  return mlock (addr, length);
+}
+
+static int
+eio__mlockall_flags (int flags)
+{
+  return (flags & EIO_MCL_CURRENT ? MCL_CURRENT : 0)
+         | (flags & EIO_MCL_FUTURE ? MCL_FUTURE : 0)
+         | (flags & EIO_MCL_ONFAULT ? MCL_ONFAULT : 0);
+}
+
+static eio_ssize_t
+eio__mlockall (eio_req *req)
+{
+  return mlockall (eio__mlockall_flags (req->int1));
+}
+
+/* --- status, by descriptor ---------------------------------------------- */
+
+static eio_ssize_t
+eio__fstat (eio_req *req)
+{
+  return fstat (req->int1, EIO_STAT_BUF (req));
+}
+
+static eio_ssize_t
+eio__fstatvfs (eio_req *req)
+{
+  return fstatvfs (req->int1, EIO_STATVFS_BUF (req));
+}
+
+static eio_ssize_t
+eio__ftruncate (eio_req *req)
+{
+  return ftruncate (req->int1, req->offs);
+}
+
+static eio_ssize_t
+eio__fchmod (eio_req *req)
+{
+  return fchmod (req->int1, (mode_t)req->int2);
+}
+
+static eio_ssize_t
+eio__fchown (eio_req *req)
+{
+  return fchown (req->int1, (uid_t)req->int2, (gid_t)req->int3);
+}
+
+/* Rounds down, also below zero; tv_nsec is never negative. */
+static int
+eio__to_timespec (eio_tstamp t, struct timespec *ts)
+{
+  const eio_tstamp max = 9.2e18;
+
+  if (!(t > -max && t < max) || (sizeof ts->tv_sec == 4
+                                 && !(t >= -2147483648. && t < 2147483648.)))
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  ts->tv_sec = (time_t)t;
+  if ((eio_tstamp)ts->tv_sec > t)
+    --ts->tv_sec;
+  ts->tv_nsec = (long)((t - (eio_tstamp)ts->tv_sec) * 1e9);
+  if (ts->tv_nsec > 999999999)
+    ts->tv_nsec = 999999999;
+  return 0;
+}
+
+/* What utimensat takes: null for now, or both times. Returns -1 when they
+ * are none. */
+static int
+eio__get_times (const eio_req *req, struct timespec times[2],
+                struct timespec **res)
+{
+  *res = 0;
+  if (req->nv1 == -1. && req->nv2 == -1.)
+    return 0;
+  *res = times;
+  return eio__to_timespec (req->nv1, &times[0])
+           || eio__to_timespec (req->nv2, &times[1])
+         ? -1
+         : 0;
+}
+
+static eio_ssize_t
+eio__futime (eio_req *req)
+{
+  struct timespec times[2], *arg;
+
+  return eio__get_times (req, times, &arg) ? -1 : futimens (req->int1, arg);
+}
+
+/* --- status, by path ---------------------------------------------------- */
+
+static eio_ssize_t
+eio__stat (eio_req *req)
+{
+  return fstatat (eio__dirfd (req->wd), req->ptr1, EIO_STAT_BUF (req), 0);
+}
+
+static eio_ssize_t
+eio__lstat (eio_req *req)
+{
+  return fstatat (eio__dirfd (req->wd), req->ptr1, EIO_STAT_BUF (req),
+                  AT_SYMLINK_NOFOLLOW);
+}
+
+static int
+eio__needs_wd (const eio_req *req)
+{
+  return req->wd && *EIO_PATH (req) != '/';
+}
+
+/* For the calls that have no *at form: an absolute path in a malloc block, or
+ * null. */
+static char *
+eio__absolute_path (const eio_req *req)
+{
+  size_t n = strlen (req->ptr1) + 1;
+  char *path;
+
+  if (eio__check_wd_path (req->wd))
+    return 0;
+  path = malloc (req->wd->len + 1 + n);
+  if (path)
+    {
+      memcpy (path, req->wd->str, req->wd->len);
+      path[req->wd->len] = '/';
+      memcpy (path + req->wd->len + 1, req->ptr1, n);
+    }
+  return path;
+}
+
+static eio_ssize_t
+eio__statvfs_absolute (eio_req *req)
+{
+  char *path = eio__absolute_path (req);
+  int res = path ? statvfs (path, EIO_STATVFS_BUF (req)) : -1;
+
+  free (path);
+  return res;
+}
+
+static eio_ssize_t
+eio__statvfs (eio_req *req)
+{
+  int fd, res;
+
+  if (!eio__needs_wd (req))
+    return statvfs (req->ptr1, EIO_STATVFS_BUF (req));
+  if (!EIO__O_NOTHING)
+    return eio__statvfs_absolute (req);
+
+  fd = openat (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+  res = fstatvfs (fd, EIO_STATVFS_BUF (req));
+  eio__close_quietly (fd);
+
+  /* Linux before 3.12 cannot ask such a descriptor. */
+  return res < 0 && errno == EBADF ? eio__statvfs_absolute (req) : res;
+}
+
+static eio_ssize_t
+eio__truncate_absolute (eio_req *req)
+{
+  char *path = eio__absolute_path (req);
+  int res = path ? truncate (path, req->offs) : -1;
+
+  free (path);
+  return res;
+}
+
+/* Opening the file for writing would do too much: wait for a FIFO's reader,
+ * rewind a tape. Linux lets us name what we have opened to do nothing. */
+static eio_ssize_t
+eio__truncate (eio_req *req)
+{
+  char path[40];
+  int fd, res;
+
+  if (!eio__needs_wd (req))
+    return truncate (req->ptr1, req->offs);
+  if (!EIO__O_NOTHING)
+    return eio__truncate_absolute (req);
+
+  fd = openat (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  if (fd < 0)
+    return -1;
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  res = truncate (path, req->offs);
+  eio__close_quietly (fd);
+
+  /* There may be no /proc. */
+  return res < 0 && errno == ENOENT ? eio__truncate_absolute (req) : res;
+}
+
+static eio_ssize_t
+eio__utime (eio_req *req)
+{
+  struct timespec times[2], *arg;
+
+  return eio__get_times (req, times, &arg)
+         ? -1
+         : utimensat (eio__dirfd (req->wd), req->ptr1, arg, 0);
+}
+
+static eio_ssize_t
+eio__chmod (eio_req *req)
+{
+  return fchmodat (eio__dirfd (req->wd), req->ptr1, (mode_t)req->int2, 0);
+}
+
+static eio_ssize_t
+eio__chown (eio_req *req)
+{
+  return fchownat (eio__dirfd (req->wd), req->ptr1, (uid_t)req->int2,
+                   (gid_t)req->int3, 0);
+}
+
+/* --- names -------------------------------------------------------------- */
+
+static eio_ssize_t
+eio__unlink (eio_req *req)
+{
+  return unlinkat (eio__dirfd (req->wd), req->ptr1, 0);
+}
+
+static eio_ssize_t
+eio__mkdir (eio_req *req)
+{
+  return mkdirat (eio__dirfd (req->wd), req->ptr1, (mode_t)req->int2);
+}
+
+static eio_ssize_t
+eio__mknod (eio_req *req)
+{
+  return mknodat (eio__dirfd (req->wd), req->ptr1, (mode_t)req->int2,
+                  (dev_t)req->offs);
+}
+
+static eio_ssize_t
+eio__link (eio_req *req)
+{
+  return linkat (eio__dirfd (req->wd), req->ptr1,
+                 eio__dirfd (eio__new_wd (req)), req->ptr2, 0);
+}
+
+static eio_ssize_t
+eio__symlink (eio_req *req)
+{
+  eio_wd wd = req->int3 ? eio__new_wd (req) : req->wd;
+
+  return symlinkat (req->ptr1, eio__dirfd (wd), req->ptr2);
+}
+
+/* The kernel neither removes nor renames ".", so for a wd itself its path
+ * stands in. */
+static int
+eio__is_wd_itself (const eio_req *req)
+{
+  return req->wd && eio__is_dot (req->ptr1);
+}
+
+static eio_ssize_t
+eio__rmdir (eio_req *req)
+{
+  if (!eio__is_wd_itself (req))
+    return unlinkat (eio__dirfd (req->wd), req->ptr1, AT_REMOVEDIR);
+
+  return eio__check_wd_path (req->wd)
+         ? -1
+         : unlinkat (AT_FDCWD, req->wd->str, AT_REMOVEDIR);
+}
+
+static eio_ssize_t
+eio__rename (eio_req *req)
+{
+  int fd = eio__dirfd (req->wd), new_fd = eio__dirfd (eio__new_wd (req));
+  const char *path = req->ptr1;
+
+  if (eio__is_wd_itself (req))
+    {
+      if (eio__check_wd_path (req->wd))
+        return -1;
+      fd = AT_FDCWD;
+      path = req->wd->str;
+    }
+
+  return req->int2 ? eio_sys_renameat2 (fd, path, new_fd, req->ptr2,
+                                        (unsigned)req->int2)
+                   : renameat (fd, path, new_fd, req->ptr2);
+}
+
+/* --- readdir ------------------------------------------------------------ */
+
+/* What was read of a directory so far. */
+typedef struct
+{
+  eio_dirent *dents; /* null unless they are wanted */
+  size_t count, dents_cap;
+  char *names;
+  size_t used, names_cap; /* bytes */
+  int flags;              /* EIO_READDIR_* */
+} eio__listing;
+
+/* Makes room for need elements of size bytes. Returns the block, which may
+ * have moved; null when memory is out, and then it is as it was. */
+static void *
+eio__grow (void *block, size_t *cap, size_t need, size_t size)
+{
+  size_t wish = *cap;
+
+  if (block && need <= wish)
+    return block;
+  while (wish < need)
+    wish *= 2;
+
+  block = realloc (block, wish * size);
+  if (block)
+    *cap = wish;
+  return block;
+}
+
+static int
+eio__reserve_names (eio__listing *l, size_t need)
+{
+  char *names = eio__grow (l->names, &l->names_cap, need, 1);
+
+  if (!names)
+    return -1;
+  l->names = names;
+  return 0;
+}
+
+static int
+eio__reserve_dents (eio__listing *l, size_t need)
+{
+  eio_dirent *dents = eio__grow (l->dents, &l->dents_cap, need,
+                                 sizeof *dents);
+
+  if (!dents)
+    return -1;
+  l->dents = dents;
+  return 0;
+}
+
+/* How likely a directory this is, without asking the file system. */
+static signed char
+eio__score (const char *name, size_t len, int type)
+{
+  enum { SURE = 126, DOT_NAME = 125, NO_DOT = 124, OTHER = 1, NEVER = 0 };
+
+  if (type == EIO_DT_DIR)
+    return SURE;
+  if (type != EIO_DT_UNKNOWN)
+    return NEVER;
+  if (name[0] == '.')
+    return DOT_NAME;
+  if (memchr (name, '.', len))
+    return OTHER;
+  return (signed char)(NO_DOT - (len < 120 ? len : 120));
+}
+
+static int
+eio__add_entry (eio__listing *l, const EIO_STRUCT_DIRENT *de)
+{
+  size_t len = strlen (de->d_name);
+
+  if (l->used + len + 1 > EIO__NAMES_MAX || len > USHRT_MAX)
+    {
+      errno = EOVERFLOW;
+      return -1;
+    }
+  if (eio__reserve_names (l, l->used + len + 1))
+    return -1;
+
+  if (l->flags & EIO_READDIR_DENTS)
+    {
+      eio_dirent *ent;
+
+      if (eio__reserve_dents (l, l->count + 1))
+        return -1;
+      ent = &l->dents[l->count];
+      ent->nameofs = (int)l->used;
+      ent->namelen = (unsigned short)len;
+      ent->type = eio_sys_dtype (de);
+      ent->score = l->flags & EIO_READDIR_DIRS_FIRST
+                     ? eio__score (de->d_name, len, ent->type)
+                     : 0;
+      ent->inode = de->d_ino;
+      if (ent->type == EIO_DT_UNKNOWN)
+        l->flags |= EIO_READDIR_FOUND_UNKNOWN;
+    }
+
+  memcpy (l->names + l->used, de->d_name, len + 1);
+  l->used += len + 1;
+  ++l->count;
+  return 0;
+}
+
+/* Whether a belongs before b, or may stay there. */
+static int
+eio__in_order (const eio_dirent *a, const eio_dirent *b)
+{
+  return a->score != b->score ? a->score > b->score : a->inode <= b->inode;
+}
+
+/* Merges the sorted runs [from, mid) and [mid, end) into dst. */
+static void
+eio__merge (eio_dirent *dst, const eio_dirent *src, size_t from, size_t mid,
+            size_t end)
+{
+  size_t a = from, b = mid;
+
+  for (; from < end; ++from)
+    if (a < mid && (b >= end || eio__in_order (&src[a], &src[b])))
+      dst[from] = src[a++];
+    else
+      dst[from] = src[b++];
+}
+
+/* Merge sort from the bottom up: no recursion, never quadratic. (qsort was
+ * seen to use megabytes of stack.) */
+static int
+eio__sort_entries (eio__listing *l)
+{
+  size_t n = l->count, run, i;
+  eio_dirent *src = l->dents, *dst, *tmp;
+
+  if (n < 2)
+    return 0;
+  dst = malloc (n * sizeof *dst);
+  if (!dst)
+    return -1;
+
+  for (run = 1; run < n; run *= 2)
+    {
+      for (i = 0; i < n; i += 2 * run)
+        eio__merge (dst, src, i, i + run < n ? i + run : n,
+                    i + 2 * run < n ? i + 2 * run : n);
+      tmp = src;
+      src = dst;
+      dst = tmp;
+    }
+
+  l->dents = src;
+  free (dst);
+  return 0;
+}
+
+static int
+eio__is_self_or_parent (const char *name)
+{
+  return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static int
+eio__read_entries (eio_req *req, eio__listing *l, DIR *dir)
+{
+  for (;;)
+    {
+      EIO_STRUCT_DIRENT *de;
+
+      if (EIO_CANCELLED (req))
+        {
+          errno = ECANCELED;
+          return -1;
+        }
+      errno = 0;
+      de = readdir (dir);
+      if (!de && errno == EINTR)
+        continue;
+      if (!de)
+        return errno ? -1 : 0;
+      if (!eio__is_self_or_parent (de->d_name) && eio__add_entry (l, de))
+        return -1;
+    }
+}
+
+/* Opens, reads and closes. */
+static int
+eio__list_directory (eio_req *req, eio__listing *l)
+{
+  int fd = openat (eio__dirfd (req->wd), req->ptr1,
+                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *dir;
+  int res, saved;
+
+  if (fd < 0)
+    return -1;
+  dir = fdopendir (fd);
+  if (!dir)
+    {
+      eio__close_quietly (fd);
+      return -1;
+    }
+
+  res = eio__read_entries (req, l, dir);
+  saved = errno;
+  closedir (dir);
+  errno = saved;
+  return res;
+}
+
+static eio_ssize_t
+eio__readdir (eio_req *req)
+{
+  const int sorts = EIO_READDIR_DIRS_FIRST | EIO_READDIR_STAT_ORDER;
+  eio__listing l = { 0, 0, 128, 0, 0, 4096, 0 };
+  int res;
+
+  l.flags = req->int1 & ~EIO_READDIR_FOUND_UNKNOWN;
+  if (!(l.flags & EIO_READDIR_DENTS))
+    l.flags &= ~sorts;
+
+  /* Empty directories have buffers, too. */
+  res = eio__reserve_names (&l, 0);
+  if (!res && l.flags & EIO_READDIR_DENTS)
+    res = eio__reserve_dents (&l, 0);
+  if (!res)
+    res = eio__list_directory (req, &l);
+  if (!res && l.flags & sorts)
+    res = eio__sort_entries (&l);
+  if (res)
+    {
+      free (l.dents);
+      free (l.names);
+      return -1;
+    }
+
+  if (l.dents)
+    {
+      if (req->flags & EIO_FLAG_PTR1_FREE)
+        free (req->ptr1);
+      req->ptr1 = l.dents;
+      req->flags |= EIO_FLAG_PTR1_FREE;
+    }
+  req->ptr2 = l.names;
+  req->flags |= EIO_FLAG_PTR2_FREE;
+  req->int1 = l.flags;
+  return (eio_ssize_t)l.count;
+}
+
+/*****************************************************************************
+ * 6  Operation table and execution                                          *
+ *****************************************************************************/
+
+/* What the execution of a type needs beside its function. */
+enum
+{
+  EIO__PATH = 0x01,    /* ptr1 is a path */
+  EIO__PATH2 = 0x02,   /* ptr2 is a path, int3 the wd it is relative to */
+  EIO__ALWAYS = 0x04,  /* executes though it was cancelled */
+  EIO__ONCE = 0x08,    /* must not be tried again after EINTR */
+  EIO__READS = 0x10,   /* ptr2 is a result buffer of size bytes, */
+  EIO__STATS = 0x20,   /* for EIO_STRUCT_STAT, */
+  EIO__STATSVFS = 0x40, /* for EIO_STRUCT_STATVFS, */
+  EIO__NAMES = 0x80,   /* for a path */
+  EIO__BUFFERS = EIO__READS | EIO__STATS | EIO__STATSVFS | EIO__NAMES
+};
+
+typedef struct
+{
+  const char *name;
+  eio_ssize_t (*run) (eio_req *req);
+  unsigned char needs;
+} eio__op;
+
+/* clang-format off */
+static const eio__op eio__ops[EIO_REQ_TYPE_NUM] = {
+  [EIO_CUSTOM]          = { "custom",          eio__custom, EIO__ONCE },
+  [EIO_WD_OPEN]         = { "wd_open",         eio__wd_open, EIO__PATH },
+  [EIO_WD_CLOSE]        = { "wd_close",        eio__wd_close, EIO__ALWAYS },
+  [EIO_CLOSE]           = { "close",           eio__close,
+                            EIO__ALWAYS | EIO__ONCE },
+  [EIO_DUP2]            = { "dup2",            eio__dup2, 0 },
+  [EIO_SEEK]            = { "seek",            eio__seek, 0 },
+  [EIO_READ]            = { "read",            eio__read, EIO__READS },
+  [EIO_WRITE]           = { "write",           eio__write, 0 },
+  [EIO_FCNTL]           = { "fcntl",           eio__fcntl, 0 },
+  [EIO_IOCTL]           = { "ioctl",           eio__ioctl, 0 },
+  [EIO_READAHEAD]       = { "readahead",       eio__readahead, 0 },
+  [EIO_SENDFILE]        = { "sendfile",        eio__sendfile, 0 },
+  [EIO_FSTAT]           = { "fstat",           eio__fstat, EIO__STATS },
+  [EIO_FSTATVFS]        = { "fstatvfs",        eio__fstatvfs, EIO__STATSVFS },
+  [EIO_FTRUNCATE]       = { "ftruncate",       eio__ftruncate, 0 },
+  [EIO_FUTIME]          = { "futime",          eio__futime, 0 },
+  [EIO_FCHMOD]          = { "fchmod",          eio__fchmod, 0 },
+  [EIO_FCHOWN]          = { "fchown",          eio__fchown, 0 },
+  [EIO_SYNC]            = { "sync",            eio__sync, 0 },
+  [EIO_FSYNC]           = { "fsync",           eio__fsync, 0 },
+  [EIO_FDATASYNC]       = { "fdatasync",       eio__fdatasync, 0 },
+  [EIO_SYNCFS]          = { "syncfs",          eio__syncfs, 0 },
+  [EIO_MSYNC]           = { "msync",           eio__msync, 0 },
+  [EIO_MTOUCH]          = { "mtouch",          eio__mtouch, 0 },
+  [EIO_SYNC_FILE_RANGE] = { "sync_file_range", eio__sync_file_range, 0 },
+  [EIO_FALLOCATE]       = { "fallocate",       eio__fallocate, 0 },
+  [EIO_MLOCK]           = { "mlock",           eio__mlock, 0 },
+  [EIO_MLOCKALL]        = { "mlockall",        eio__mlockall, 0 },
+  [EIO_GROUP]           = { "group",           0, 0 }, /* see section 4 */
+  [EIO_NOP]             = { "nop",             eio__nop, 0 },
+  [EIO_BUSY]            = { "busy",            eio__busy, 0 },
+  [EIO_REALPATH]        = { "realpath",        eio__realpath,
+                            EIO__PATH | EIO__NAMES },
+  [EIO_READDIR]         = { "readdir",         eio__readdir, EIO__PATH },
+  [EIO_OPEN]            = { "open",            eio__open, EIO__PATH },
+  [EIO_STAT]            = { "stat",            eio__stat,
+                            EIO__PATH | EIO__STATS },
+  [EIO_LSTAT]           = { "lstat",           eio__lstat,
+                            EIO__PATH | EIO__STATS },
+  [EIO_STATVFS]         = { "statvfs",         eio__statvfs,
+                            EIO__PATH | EIO__STATSVFS },
+  [EIO_TRUNCATE]        = { "truncate",        eio__truncate, EIO__PATH },
+  [EIO_UTIME]           = { "utime",           eio__utime, EIO__PATH },
+  [EIO_CHMOD]           = { "chmod",           eio__chmod, EIO__PATH },
+  [EIO_CHOWN]           = { "chown",           eio__chown, EIO__PATH },
+  [EIO_UNLINK]          = { "unlink",          eio__unlink, EIO__PATH },
+  [EIO_RMDIR]           = { "rmdir",           eio__rmdir, EIO__PATH },
+  [EIO_MKDIR]           = { "mkdir",           eio__mkdir, EIO__PATH },
+  [EIO_RENAME]          = { "rename",          eio__rename,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_MKNOD]           = { "mknod",           eio__mknod, EIO__PATH },
+  [EIO_LINK]            = { "link",            eio__link,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_SYMLINK]         = { "symlink",         eio__symlink,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_READLINK]        = { "readlink",        eio__readlink,
+                            EIO__PATH | EIO__NAMES },
+  [EIO_SLURP]           = { "slurp",           eio__slurp, EIO__PATH },
+};
+/* clang-format on */
+
+/* The entry of a type that a worker can execute, or null. */
+static const eio__op *
+eio__find_op (int type)
+{
+  return type >= 0 && type < EIO_REQ_TYPE_NUM && eio__ops[type].run
+           ? &eio__ops[type]
+           : 0;
+}
+
+/* What is wrong with a request before it is tried: an errno, or 0. */
+static int
+eio__check (const eio_req *req, const eio__op *op)
+{
+  if (!op)
+    return ENOSYS;
+  if (EIO_CANCELLED (req) && !(op->needs & EIO__ALWAYS))
+    return ECANCELED;
+  if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE)
+    return ENOENT;
+  if (op->needs & EIO__PATH && !req->ptr1)
+    return EINVAL;
+  if (op->needs & EIO__PATH2 && !req->ptr2)
+    return EINVAL;
+  if (op->needs & EIO__PATH2 && eio__new_wd (req) == EIO_INVALID_WD)
+    return ENOENT;
+  return 0;
+}
+
+static size_t
+eio__buffer_size (const eio_req *req, int needs)
+{
+  return needs & EIO__READS      ? req->size
+         : needs & EIO__STATS    ? sizeof (EIO_STRUCT_STAT)
+         : needs & EIO__STATSVFS ? sizeof (EIO_STRUCT_STATVFS)
+                                 : EIO__PATH_BUF;
+}
+
+/* Runs an operation in a result buffer of our own, as it will belong to the
+ * caller, and shows nothing of what was in that memory before. */
+static eio_ssize_t
+eio__run_in_buffer (eio_req *req, const eio__op *op)
+{
+  size_t size = eio__buffer_size (req, op->needs);
+  eio_ssize_t res;
+
+  req->ptr2 = malloc (size ? size : 1);
+  if (!req->ptr2)
+    return -1;
+
+  res = op->run (req);
+  if (res < 0)
+    {
+      free (req->ptr2);
+      req->ptr2 = 0;
+      return res;
+    }
+
+  if (op->needs & (EIO__READS | EIO__NAMES))
+    memset ((char *)req->ptr2 + res, 0, size - (size_t)res);
+  req->flags |= EIO_FLAG_PTR2_FREE;
+  return res;
+}
+
+/* [worker] Leaves the result and errno in eio_outcome and eio_outerrno. */
+static void
+eio__execute (eio_req *req)
+{
+  const eio__op *op = eio__find_op (req->type);
+  int error = eio__check (req, op);
+  eio_ssize_t res = -1;
+
+  if (!error)
+    {
+      do
+        {
+          errno = 0;
+          res = op->needs & EIO__BUFFERS && !req->ptr2
+                  ? eio__run_in_buffer (req, op)
+                  : op->run (req);
+          error = errno;
+        }
+      while (res == -1 && error == EINTR && !(op->needs & EIO__ONCE)
+             && !EIO_CANCELLED (req));
+    }
+
+  req->eio_outcome = res;
+  req->eio_outerrno = res < 0 ? error : 0;
+
+  /* No need to bother the poll thread with what is not wanted any more. */
+  if (req->type == EIO_OPEN && res >= 0 && !EIO__TELLS_CANCELLED
+      && EIO_CANCELLED (req))
+    {
+      eio_sys_close ((int)res);
+      req->eio_outcome = -1;
+      req->eio_outerrno = ECANCELED;
+    }
+}
+
+/*****************************************************************************
+ * 7  Public API                                                             *
+ *****************************************************************************/
+
+/* A forked child starts a new life, unless it already did so in a handler
+ * that ran before this one. */
+static void
+eio__atfork_child (void)
+{
+  if (EIO_POOL->pid != getpid ())
+    etp_forget (EIO_POOL);
+}
+
+/* Early, where that can be: glibc before 2.36 deadlocks when handlers are
+ * registered by a handler, as an eio_init in one would do. */
+static void
+#if defined __GNUC__ || defined __clang__
+__attribute__ ((__constructor__))
+#endif
+eio__set_atfork (void)
+{
+  if (!EIO_POOL->atfork_set)
+    EIO_POOL->atfork_set = !X_THREAD_ATFORK (0, 0, eio__atfork_child);
+}
+
+int ecb_cold
+eio_init (void (*want_poll) (void), void (*done_poll) (void))
+{
+  eio__set_atfork ();
+  if (!EIO_POOL->atfork_set)
+    {
+      errno = ENOMEM;
+      return -1;
+    }
+  return etp_init (EIO_POOL, want_poll, done_poll);
+}
+
+int
+eio_poll (void)
+{
+  return etp_poll (EIO_POOL, (size_t)__builtin_frame_address (0));
+}
+
+/* Not negative and no NaN. */
+void
+eio_set_max_poll_time (eio_tstamp seconds)
+{
+  unsigned long long ns = 0;
+
+  if (seconds > 0)
+    ns = seconds < 1e9 ? (unsigned long long)(seconds * 1e9) + 1
+                       : 1000000000ull * 1000000000u;
+  X_LOCK (EIO_POOL->reslock);
+  EIO_POOL->max_poll_time = ns;
+  X_UNLOCK (EIO_POOL->reslock);
+}
+
+void
+eio_set_max_poll_reqs (unsigned int nreqs)
+{
+  X_LOCK (EIO_POOL->reslock);
+  EIO_POOL->max_poll_reqs = nreqs;
+  X_UNLOCK (EIO_POOL->reslock);
+}
+
+void
+eio_set_min_parallel (unsigned int nthreads)
+{
+  etp_set_min_parallel (EIO_POOL, nthreads);
+}
+
+void
+eio_set_max_parallel (unsigned int nthreads)
+{
+  etp_set_max_parallel (EIO_POOL, nthreads);
+}
+
+void
+eio_set_max_idle (unsigned int nthreads)
+{
+  etp_set_idle (EIO_POOL, &EIO_POOL->max_idle, nthreads);
+}
+
+void
+eio_set_idle_timeout (unsigned int seconds)
+{
+  etp_set_idle (EIO_POOL, &EIO_POOL->idle_timeout, seconds);
+}
+
+unsigned int
+eio_nreqs (void)
+{
+  return ecb_load_relaxed (EIO_POOL->nreqs);
+}
+
+unsigned int
+eio_nready (void)
+{
+  return (unsigned int)ecb_load_relaxed (EIO_POOL->req_queue.size);
+}
+
+unsigned int
+eio_npending (void)
+{
+  return (unsigned int)ecb_load_relaxed (EIO_POOL->res_queue.size);
+}
+
+unsigned int
+eio_nthreads (void)
+{
+  unsigned int n;
+
+  X_LOCK (EIO_POOL->reqlock);
+  n = EIO_POOL->nworkers;
+  X_UNLOCK (EIO_POOL->reqlock);
+  return n;
+}
+
+void
+eio_submit (eio_req *req)
+{
+  etp_submit (EIO_POOL, req);
+}
+
+void
+eio_cancel (eio_req *req)
+{
+  if (!req)
+    return;
+  etp_mark_cancelled (req);
+  if (req->type == EIO_GROUP)
+    etp_cancel_members (req);
+}
+
+static void
+eio__free (eio_req *req)
+{
+  free (req);
+}
+
+eio_req *
+eio_grp (eio_cb cb, void *data)
+{
+  eio_req *grp = calloc (1, sizeof *grp);
+
+  if (!grp)
+    return 0;
+
+  grp->type = EIO_GROUP;
+  grp->pri = EIO_PRI_MAX;
+  grp->finish = cb;
+  grp->data = data;
+  grp->destroy = eio__free;
+  eio_submit (grp);
+  return grp;
+}
+
+void
+eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
+{
+  grp->int2 = limit;
+  grp->feed = feed;
+  etp_feed (grp);
+  etp_file_if_empty (grp);
+}
+
+void
+eio_grp_limit (eio_req *grp, int limit)
+{
+  grp->int2 = limit;
+  etp_feed (grp);
+  etp_file_if_empty (grp);
+}
+
+int
+eio_grp_add (eio_req *grp, eio_req *req)
+{
+  if (!req)
+    return 0;
+
+  assert (grp->eio_state != ETP_FINISHING
+          && "eio_grp_add: this group has begun to finish");
+  assert (!req->grp && "eio_grp_add: this request is in a group already");
+  if (grp->eio_state == ETP_FINISHING || req->grp)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  etp_link_member (grp, req);
+  if (EIO_CANCELLED (grp))
+    eio_cancel (req);
+  return 0;
+}
+
+void
+eio_grp_cancel (eio_req *grp)
+{
+  etp_cancel_members (grp);
+}
+
+eio_wd
+eio_wd_open_sync (eio_wd wd, const char *path)
+{
+  if (wd == EIO_INVALID_WD || !path)
+    {
+      errno = path ? ENOENT : EINVAL;
+      return EIO_INVALID_WD;
+    }
+  return eio__wd_new (wd, path);
+}
+
+void
+eio_wd_close_sync (eio_wd wd)
+{
+  eio__wd_free (wd);
+}
+
+eio_ssize_t
+eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count)
+{
+  return eio__sendfile_to (0, ofd, ifd, offset, count);
+}
+
+int
+eio_mlockall_sync (int flags)
+{
+  return mlockall (eio__mlockall_flags (flags));
+}
+
+/*****************************************************************************
+ * 8  Wrappers                                                               *
+ *****************************************************************************/
+
+#ifndef EIO_NO_WRAPPERS
+
+/* Submits a copy of these fields, in one block with copies of the paths and,
+ * if the type wants one of fixed size, the result buffer. */
+static eio_req *
+eio__start (const eio_req *fields)
+{
+  int needs = eio__ops[fields->type].needs;
+  const char *path = fields->ptr1, *path2 = needs & EIO__PATH2 ? fields->ptr2
+                                                               : 0;
+  size_t buffer = needs & (EIO__STATS | EIO__STATSVFS)
+                    ? eio__buffer_size (fields, needs)
+                    : 0;
+  size_t size = path ? strlen (path) + 1 : 0;
+  size_t size2 = path2 ? strlen (path2) + 1 : 0;
+  eio_req *req = malloc (sizeof *req + buffer + size + size2);
+  char *rest = (char *)(req + 1);
+
+  if (!req)
+    return 0;
+
+  *req = *fields;
+  req->destroy = eio__free;
+  if (buffer)
+    req->ptr2 = memset (rest, 0, buffer);
+  if (path)
+    req->ptr1 = memcpy (rest + buffer, path, size);
+  if (path2)
+    req->ptr2 = memcpy (rest + buffer + size, path2, size2);
+
+  eio_submit (req);
+  return req;
+}
+
+/* The common end of every wrapper's parameters, and what else it sets. */
+#define EIO__START(req_type, ...) \
+  eio__start (&(eio_req){ .type = (req_type), \
+                          .pri = (signed char)eio__clamp_pri (pri), \
+                          .finish = cb, .data = data, __VA_ARGS__ })
+
+eio_req *
+eio_nop (int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_NOP, .wd = EIO_CWD);
+}
+
+eio_req *
+eio_busy (eio_tstamp delay, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_BUSY, .nv1 = delay);
+}
+
+eio_req *
+eio_custom (void (*execute) (eio_req *), int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CUSTOM, .feed = execute);
+}
+
+eio_req *
+eio_wd_open (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_WD_OPEN, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_wd_close (eio_wd wd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_WD_CLOSE, .wd = wd);
+}
+
+eio_req *
+eio_open (const char *path, int flags, mode_t mode, int pri, eio_cb cb,
+          void *data)
+{
+  return EIO__START (EIO_OPEN, .ptr1 = (void *)path, .int1 = flags,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_close (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CLOSE, .int1 = fd);
+}
+
+eio_req *
+eio_dup2 (int fd, int fd2, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_DUP2, .int1 = fd, .int2 = fd2);
+}
+
+eio_req *
+eio_fcntl (int fd, int cmd, void *arg, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FCNTL, .int1 = fd, .int2 = cmd, .ptr2 = arg);
+}
+
+eio_req *
+eio_ioctl (int fd, unsigned long request, void *buf, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_IOCTL, .int1 = fd, .int2 = (long)request,
+                     .ptr2 = buf);
+}
+
+eio_req *
+eio_seek (int fd, off_t offset, int whence, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SEEK, .int1 = fd, .offs = offset, .int2 = whence);
+}
+
+eio_req *
+eio_read (int fd, void *buf, size_t length, off_t offset, int pri, eio_cb cb,
+          void *data)
+{
+  return EIO__START (EIO_READ, .int1 = fd, .ptr2 = buf, .size = length,
+                     .offs = offset);
+}
+
+eio_req *
+eio_write (int fd, void *buf, size_t length, off_t offset, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_WRITE, .int1 = fd, .ptr2 = buf, .size = length,
+                     .offs = offset);
+}
+
+eio_req *
+eio_readahead (int fd, off_t offset, size_t length, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_READAHEAD, .int1 = fd, .offs = offset,
+                     .size = length);
+}
+
+eio_req *
+eio_sendfile (int out_fd, int in_fd, off_t in_offset, size_t length, int pri,
+              eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SENDFILE, .int1 = out_fd, .int2 = in_fd,
+                     .offs = in_offset, .size = length);
+}
+
+eio_req *
+eio_slurp (const char *path, void *buf, size_t length, off_t offset, int pri,
+           eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SLURP, .ptr1 = (void *)path, .ptr2 = buf,
+                     .size = length, .offs = offset);
+}
+
+eio_req *
+eio_sync (int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SYNC, .wd = EIO_CWD);
+}
+
+eio_req *
+eio_fsync (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FSYNC, .int1 = fd);
+}
+
+eio_req *
+eio_fdatasync (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FDATASYNC, .int1 = fd);
+}
+
+eio_req *
+eio_syncfs (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SYNCFS, .int1 = fd);
+}
+
+eio_req *
+eio_sync_file_range (int fd, off_t offset, size_t nbytes, unsigned int flags,
+                     int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SYNC_FILE_RANGE, .int1 = fd, .offs = offset,
+                     .size = nbytes, .int2 = (long)flags);
+}
+
+eio_req *
+eio_fallocate (int fd, int mode, off_t offset, size_t len, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_FALLOCATE, .int1 = fd, .int2 = mode, .offs = offset,
+                     .size = len);
+}
+
+eio_req *
+eio_msync (void *addr, size_t length, int flags, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_MSYNC, .ptr2 = addr, .size = length, .int1 = flags);
+}
+
+eio_req *
+eio_mtouch (void *addr, size_t length, int flags, int pri, eio_cb cb,
+            void *data)
+{
+  return EIO__START (EIO_MTOUCH, .ptr2 = addr, .size = length, .int1 = flags);
+}
+
+eio_req *
+eio_mlock (void *addr, size_t length, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MLOCK, .ptr2 = addr, .size = length);
+}
+
+eio_req *
+eio_mlockall (int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MLOCKALL, .int1 = flags);
+}
+
+eio_req *
+eio_fstat (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FSTAT, .int1 = fd);
+}
+
+eio_req *
+eio_fstatvfs (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FSTATVFS, .int1 = fd);
+}
+
+eio_req *
+eio_stat (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_STAT, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_lstat (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LSTAT, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_statvfs (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_STATVFS, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_ftruncate (int fd, off_t offset, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FTRUNCATE, .int1 = fd, .offs = offset);
+}
+
+eio_req *
+eio_fchmod (int fd, mode_t mode, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FCHMOD, .int1 = fd, .int2 = (long)mode);
+}
+
+eio_req *
+eio_fchown (int fd, eio_uid_t uid, eio_gid_t gid, int pri, eio_cb cb,
+            void *data)
+{
+  return EIO__START (EIO_FCHOWN, .int1 = fd, .int2 = (long)uid,
+                     .int3 = (long)gid);
+}
+
+eio_req *
+eio_futime (int fd, eio_tstamp atime, eio_tstamp mtime, int pri, eio_cb cb,
+            void *data)
+{
+  return EIO__START (EIO_FUTIME, .int1 = fd, .nv1 = atime, .nv2 = mtime);
+}
+
+eio_req *
+eio_truncate (const char *path, off_t offset, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_TRUNCATE, .ptr1 = (void *)path, .offs = offset);
+}
+
+eio_req *
+eio_chmod (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CHMOD, .ptr1 = (void *)path, .int2 = (long)mode);
+}
+
+eio_req *
+eio_chown (const char *path, eio_uid_t uid, eio_gid_t gid, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_CHOWN, .ptr1 = (void *)path, .int2 = (long)uid,
+                     .int3 = (long)gid);
+}
+
+eio_req *
+eio_utime (const char *path, eio_tstamp atime, eio_tstamp mtime, int pri,
+           eio_cb cb, void *data)
+{
+  return EIO__START (EIO_UTIME, .ptr1 = (void *)path, .nv1 = atime,
+                     .nv2 = mtime);
+}
+
+eio_req *
+eio_readlink (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READLINK, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_realpath (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_REALPATH, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_unlink (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_UNLINK, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_rmdir (const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_RMDIR, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_mkdir (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MKDIR, .ptr1 = (void *)path, .int2 = (long)mode);
+}
+
+eio_req *
+eio_mknod (const char *path, mode_t mode, dev_t dev, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_MKNOD, .ptr1 = (void *)path, .int2 = (long)mode,
+                     .offs = (off_t)dev);
+}
+
+eio_req *
+eio_link (const char *path, const char *new_path, int pri, eio_cb cb,
+          void *data)
+{
+  return EIO__START (EIO_LINK, .ptr1 = (void *)path, .ptr2 = (void *)new_path);
+}
+
+eio_req *
+eio_symlink (const char *path, const char *new_path, int pri, eio_cb cb,
+             void *data)
+{
+  return EIO__START (EIO_SYMLINK, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path);
+}
+
+eio_req *
+eio_rename (const char *path, const char *new_path, int pri, eio_cb cb,
+            void *data)
+{
+  return EIO__START (EIO_RENAME, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path);
+}
+
+eio_req *
+eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READDIR, .ptr1 = (void *)path, .int1 = flags);
+}
+
+#undef EIO__START
+
+#endif /* EIO_NO_WRAPPERS */
+
+/*****************************************************************************
+ * 9  End                                                                    *
+ *****************************************************************************/
+
+#undef EIO__TELLS_CANCELLED
+#undef EIO__NAMES_MAX
+#undef EIO__PATH_BUF
+#undef EIO__PATH_MAX
+#undef EIO__O_SEARCH
+#undef EIO__O_NOTHING
+#undef ETP_NUM_PRI
+#undef ETP_STACK_STEP
+#undef ETP_MAX_IDLE_TIMEOUT
