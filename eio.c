@@ -357,22 +357,24 @@ typedef struct
   char name[16];                                        /* the process's */
   unsigned long cpus[1024 / (8 * sizeof (unsigned long))];
   long cpus_size;                             /* bytes; <= 0: not known */
-  int policy;
+  long policy;                                          /* < 0: not known */
   struct sched_param param;
 } eio_sys_traits;
 
+/* By system call: pthread_getschedparam may tell what the creator had, and
+ * musl's sched_getscheduler nothing. */
 static void
 eio_sys_get_traits (eio_sys_traits *traits)
 {
   traits->known = 1;
   traits->cpus_size = 0;
+  traits->policy = -1;
 #if HAVE_SYS_SYSCALL_H && defined SYS_sched_getaffinity
   traits->cpus_size = syscall (SYS_sched_getaffinity, 0, sizeof traits->cpus,
                                traits->cpus);
+  if (!syscall (SYS_sched_getparam, 0, &traits->param))
+    traits->policy = syscall (SYS_sched_getscheduler, 0);
 #endif
-  if (pthread_getschedparam (pthread_self (), &traits->policy,
-                             &traits->param))
-    traits->policy = -1;
 }
 
 /* Only the process's first thread has the process's name. */
@@ -406,11 +408,11 @@ eio_sys_set_traits (eio_sys_traits *traits)
   if (traits->cpus_size > 0 && own.cpus_size == traits->cpus_size
       && memcmp (own.cpus, traits->cpus, (size_t)own.cpus_size))
     syscall (SYS_sched_setaffinity, 0, traits->cpus_size, traits->cpus);
-#endif
-  if (traits->policy >= 0 && own.policy >= 0
+  if (traits->policy >= 0
       && (own.policy != traits->policy
           || own.param.sched_priority != traits->param.sched_priority))
-    pthread_setschedparam (pthread_self (), traits->policy, &traits->param);
+    syscall (SYS_sched_setscheduler, 0, traits->policy, &traits->param);
+#endif
 }
 
 /*****************************************************************************
@@ -419,9 +421,10 @@ eio_sys_set_traits (eio_sys_traits *traits)
 
 #define ETP_NUM_PRI (EIO_PRI_MAX - EIO_PRI_MIN + 1)
 
-/* Reserved of the stack under each callback, so that an eio_poll that is
- * called there is told from one that is called after it was left. */
-#define ETP_STACK_STEP 512
+/* Bytes of the stack that each eio_poll takes, and marks, so that a later one
+ * can tell whether it is called from its callbacks, or they were left. */
+#define ETP_SCOPE_STACK 8192
+#define ETP_SCOPE_MARKED 5120
 
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
 #define ETP_MAX_IDLE_TIMEOUT 1000000000u
@@ -432,7 +435,7 @@ enum
   ETP_FREE,     /* the caller's */
   ETP_QUEUED,   /* in a queue, or executing */
   ETP_WAITING,  /* a group that waits for its members */
-  ETP_FINISHING /* its finish has begun */
+  ETP_FINISHING /* its finish has begun; stays so, until submitted again */
 };
 
 /* eio_req.flags, of a group */
@@ -466,6 +469,19 @@ struct etp_worker
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
   etp_worker *lost;                     /* pool->lost */
+};
+
+/* An eio_poll that runs, and the callback that it is in. If the callback never
+ * returns, this stays behind and tells what is left to do: so it is not on
+ * the stack, and not in the request, which finish may fill anew. */
+typedef struct etp_scope etp_scope;
+struct etp_scope
+{
+  etp_scope *outer;     /* the eio_poll in whose callback this one runs */
+  eio_req *req;         /* whose finish runs, unless it was submitted again */
+  eio_req *grp;         /* its group */
+  unsigned char *stack; /* ETP_SCOPE_STACK bytes of it, */
+  unsigned char mark;   /* of which ETP_SCOPE_MARKED bytes are set to this */
 };
 
 struct etp_pool
@@ -513,9 +529,13 @@ struct etp_pool
   void (*want_poll) (void);
   void (*done_poll) (void);
 
-  /* The poll thread's own. */
-  eio_req *chain;                       /* whose callbacks run, inmost first */
-  xthread_t chain_thread;               /* on which they do */
+  /* The poll thread's own; others only look whether it is them. */
+  etp_scope *scope;                     /* inmost */
+  size_t scope_thread;                  /* on which scopes were opened */
+  etp_scope *spare_scopes;
+  etp_scope first_scope;
+  unsigned char last_mark;
+  eio_req *feeding;                     /* groups whose feeders run */
   int atfork_set;
 };
 
@@ -527,6 +547,7 @@ static etp_pool eio__default_pool = {
   .limit = 4,
   .max_idle = 4,
   .idle_timeout = 10,
+  .spare_scopes = &eio__default_pool.first_scope,
 };
 
 static void eio__execute (eio_req *req); /* section 6 */
@@ -1060,6 +1081,16 @@ etp_reset_results (etp_pool *pool)
   memset (&pool->res_queue, 0, sizeof pool->res_queue);
 }
 
+/* Callbacks that run, in this very call perhaps, are none of the new life. */
+static void
+etp_reset_scopes (etp_pool *pool)
+{
+  ecb_store_relaxed (pool->scope, 0);
+  pool->feeding = 0;
+  if (!pool->spare_scopes)
+    pool->spare_scopes = &pool->first_scope;
+}
+
 /* A new life in a process that goes on: workers of the old one notice that
  * it is over, when they wake or are done, and leave. */
 static void
@@ -1112,7 +1143,7 @@ etp_forget (etp_pool *pool)
   etp_reset_results (pool);
   pool->executing = 0;
   pool->signalled = 0;
-  pool->chain = 0;
+  etp_reset_scopes (pool);
   pool->pid = getpid ();
 }
 
@@ -1145,7 +1176,7 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
   eio_sys_get_name (&pool->traits);
   X_UNLOCK (pool->reqlock);
 
-  pool->chain = 0;
+  etp_reset_scopes (pool);
   return 0;
 }
 
@@ -1251,33 +1282,6 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
  * 4  Requests and groups                                                    *
  *****************************************************************************/
 
-/* --- the chain of requests whose callbacks run -------------------------- */
-
-static void
-etp_enter_callback (etp_pool *pool, eio_req *req, const char *frame)
-{
-  req->eio_frame = (size_t)frame;
-  req->eio_chain = pool->chain;
-  pool->chain = req;
-  pool->chain_thread = pthread_self ();
-}
-
-/* Takes req off the chain, wherever in it; 0 if it is not there, because it
- * was submitted again, or because this is a forked child. */
-static int
-etp_leave_callback (etp_pool *pool, eio_req *req)
-{
-  eio_req **link = &pool->chain;
-
-  while (*link && *link != req)
-    link = &(*link)->eio_chain;
-  if (!*link)
-    return 0;
-
-  *link = req->eio_chain;
-  return 1;
-}
-
 /* --- groups ------------------------------------------------------------- */
 
 /* Puts a group that waits back among the results, to be looked at. */
@@ -1300,14 +1304,23 @@ etp_file_if_empty (eio_req *grp)
     etp_file_group (grp);
 }
 
+/* The group is on a list meanwhile, in case that the feeder never returns. */
 static void ecb_noinline
 etp_call_feeder (eio_req *grp)
 {
-  char *frame = __builtin_alloca (ETP_STACK_STEP);
+  etp_pool *pool = grp->eio_pool;
+  eio_req **link;
 
-  etp_enter_callback (grp->eio_pool, grp, frame);
+  grp->eio_frame = (size_t)__builtin_alloca (ETP_SCOPE_STACK);
+  grp->eio_chain = pool->feeding;
+  pool->feeding = grp;
+
   EIO_FEED (grp);
-  etp_leave_callback (grp->eio_pool, grp);
+
+  for (link = &pool->feeding; *link && *link != grp;)
+    link = &(*link)->eio_chain;
+  if (*link)
+    *link = grp->eio_chain;
 }
 
 /* Calls the feeder until there are enough members, or it adds none. */
@@ -1344,7 +1357,8 @@ etp_link_member (eio_req *grp, eio_req *req)
   grp->grp_first = req;
 }
 
-/* The group's size is lowered later, by etp_member_left. */
+/* The group's size is lowered later, by etp_member_left, and req->grp lasts
+ * until then, for finish to look at. */
 static void
 etp_unlink_member (eio_req *req)
 {
@@ -1354,7 +1368,7 @@ etp_unlink_member (eio_req *req)
     req->grp->grp_first = req->grp_next;
   if (req->grp_next)
     req->grp_next->grp_prev = req->grp_prev;
-  req->grp = req->grp_prev = req->grp_next = 0;
+  req->grp_prev = req->grp_next = 0;
 }
 
 static void
@@ -1423,75 +1437,154 @@ etp_revoke (etp_pool *pool, eio_req *req)
   req->eio_outerrno = ECANCELED;
 }
 
-/* After finish: the request leaves its group, its buffers, and us. */
+/* After finish: the request leaves its buffers, us, and its group. */
 static void
-etp_complete (eio_req *req)
+etp_complete (etp_scope *scope)
 {
-  eio_req *grp = req->grp;
+  eio_req *req = scope->req, *grp = scope->grp;
 
-  if (grp)
-    etp_unlink_member (req);
-  if (req->flags & EIO_FLAG_PTR1_FREE)
-    free (req->ptr1);
-  if (req->flags & EIO_FLAG_PTR2_FREE)
-    free (req->ptr2);
-  req->eio_state = ETP_FREE;
-  EIO_DESTROY (req);
+  scope->req = 0;
+  if (req)
+    {
+      req->grp = 0;
+      if (req->flags & EIO_FLAG_PTR1_FREE)
+        free (req->ptr1);
+      if (req->flags & EIO_FLAG_PTR2_FREE)
+        free (req->ptr2);
+      EIO_DESTROY (req);
+    }
 
+  scope->grp = 0;
   if (grp)
     etp_member_left (grp);
 }
 
-/* Completes what was left behind by callbacks that did not return: those that
- * were called from no higher in the stack than frame, or on another thread. A
- * request goes on as if finish had returned 0; a group is fed again. (The
- * stack is taken to grow downwards.) */
+/* --- scopes ------------------------------------------------------------- */
+
+static size_t
+etp_self (void)
+{
+  return (size_t)pthread_self ();
+}
+
+/* Null when memory is out, which can only be inside of a callback. */
+static etp_scope *
+etp_open_scope (etp_pool *pool, unsigned char *stack)
+{
+  etp_scope *scope = pool->spare_scopes;
+
+  if (scope)
+    pool->spare_scopes = scope->outer;
+  else if (!(scope = malloc (sizeof *scope)))
+    return 0;
+
+  scope->req = scope->grp = 0;
+  scope->stack = stack;
+  scope->mark = ++pool->last_mark;
+  memset (stack, scope->mark, ETP_SCOPE_MARKED);
+
+  scope->outer = pool->scope;
+  ecb_store_relaxed (pool->scope, scope);
+  ecb_store_relaxed (pool->scope_thread, etp_self ());
+  return scope;
+}
+
+/* Completes what the inmost scope is in, and closes it. */
+static void
+etp_close_scope (etp_pool *pool)
+{
+  etp_scope *scope = pool->scope;
+
+  ecb_store_relaxed (pool->scope, scope->outer);
+  etp_complete (scope);
+  scope->outer = pool->spare_scopes;
+  pool->spare_scopes = scope;
+}
+
+/* Closes the scopes within this one: this one's callback has returned, so
+ * theirs never will. 0 if it is none of ours: then this is a forked child, or
+ * the callback has called eio_init. */
+static int
+etp_return_to_scope (etp_pool *pool, etp_scope *scope)
+{
+  etp_scope *s = pool->scope;
+
+  while (s && s != scope)
+    s = s->outer;
+  if (s)
+    while (pool->scope != scope)
+      etp_close_scope (pool);
+  return !!s;
+}
+
+/* Whether the stack below a frame is certain not to be in a scope's callback.
+ * Addresses tell, if we are not below it; stacks grow downwards. Below it,
+ * its marks are overwritten by whatever was called since. (They are in other
+ * functions' frames then, which sanitizers do not like to see read.) */
+#if defined __clang__
+__attribute__ ((no_sanitize ("address", "memory", "thread")))
+#elif defined __GNUC__
+__attribute__ ((no_sanitize_address, no_sanitize_thread))
+#endif
+static int ecb_noinline
+etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t frame)
+{
+  size_t i;
+
+  if (pool->scope_thread != etp_self () || (size_t)scope->stack <= frame)
+    return 1;
+
+  for (i = 0; i < ETP_SCOPE_MARKED; ++i)
+    if (((const volatile unsigned char *)scope->stack)[i] != scope->mark)
+      return 1;
+  return 0;
+}
+
+/* Goes on with what callbacks left behind that did not return, by longjmp or
+ * an exception: a request is completed as if finish had returned 0, a group
+ * is fed again. */
 static void
 etp_settle (etp_pool *pool, size_t frame)
 {
-  eio_req *req;
+  eio_req *grp;
 
-  while ((req = pool->chain)
-         && (req->eio_frame <= frame
-             || !pthread_equal (pool->chain_thread, pthread_self ())))
+  while (pool->scope && etp_scope_is_left (pool, pool->scope, frame))
+    etp_close_scope (pool);
+
+  while ((grp = pool->feeding) && grp->eio_frame <= frame)
     {
-      pool->chain = req->eio_chain;
-      if (req->eio_state == ETP_FINISHING)
-        etp_complete (req);
-      else
-        {
-          req->flags &= (unsigned char)~ETP_FLAG_FEEDING;
-          etp_file_if_empty (req);
-        }
+      pool->feeding = grp->eio_chain;
+      grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
+      etp_file_if_empty (grp);
     }
 }
 
-/* Calls finish, and completes the request unless it was submitted again. By
- * then it may have been executed, finished and freed, so the chain is asked,
- * not the request. */
-static int ecb_noinline
-etp_call_finish (etp_pool *pool, eio_req *req)
+/* --- finish ------------------------------------------------------------- */
+
+/* When finish has returned, the scope says whether the request was submitted
+ * again. It may have been executed, finished and freed since. */
+static int
+etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req)
 {
-  char *frame = __builtin_alloca (ETP_STACK_STEP);
   int res;
 
-  etp_enter_callback (pool, req, frame);
+  if (req->grp)
+    etp_unlink_member (req);
+  req->eio_state = ETP_FINISHING;
+  scope->grp = req->grp;
+  scope->req = req;
+
   res = EIO_FINISH (req);
 
-  if (pool->chain != req && pool->chain)
-    etp_settle (pool, (size_t)frame - 1);
-  if (pool->chain == req)
-    {
-      pool->chain = req->eio_chain;
-      etp_complete (req);
-    }
+  if (etp_return_to_scope (pool, scope))
+    etp_complete (scope);
   return res;
 }
 
 /* Finishes one that came out of the result queue. Returns 0 for a group that
  * has to wait, else 1, and what finish returned in res. */
 static int
-etp_finish (etp_pool *pool, eio_req *req, int *res)
+etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
 {
   ecb_add_relaxed (pool->nreqs, -1u);
 
@@ -1510,31 +1603,25 @@ etp_finish (etp_pool *pool, eio_req *req, int *res)
       req->errorno = req->eio_outerrno;
     }
 
-  req->eio_state = ETP_FINISHING;
-  *res = etp_call_finish (pool, req);
+  *res = etp_call_finish (pool, scope, req);
   return 1;
 }
 
 /* --- submit ------------------------------------------------------------- */
 
-/* A request that is submitted again from its own finish leaves its group. As
- * a submission calls nothing back, the group is fed by the poller. */
+/* A request that is submitted again from its own finish is not completed when
+ * that returns, but its group goes on. */
 static void
-etp_reclaim (eio_req *req)
+etp_notice_resubmission (etp_pool *pool, eio_req *req)
 {
-  eio_req *grp = req->grp;
+  etp_scope *scope = pool->scope;
 
-  etp_leave_callback (req->eio_pool, req);
-  if (grp)
-    {
-      etp_unlink_member (req);
-      --grp->size;
-      if (grp->feed && grp->eio_state == ETP_WAITING
-          && !(grp->flags & ETP_FLAG_FEEDING))
-        etp_file_group (grp);
-      else
-        etp_file_if_empty (grp);
-    }
+  for (; scope; scope = scope->outer)
+    if (scope->req == req)
+      {
+        scope->req = 0;
+        req->grp = 0;
+      }
 }
 
 static int
@@ -1547,8 +1634,9 @@ eio__clamp_pri (int pri)
 static void
 etp_submit (etp_pool *pool, eio_req *req)
 {
-  if (ecb_expect_false (req->eio_state == ETP_FINISHING))
-    etp_reclaim (req);
+  if (ecb_load_relaxed (pool->scope)
+      && ecb_load_relaxed (pool->scope_thread) == etp_self ())
+    etp_notice_resubmission (pool, req);
 
   req->eio_pool = pool;
   req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
@@ -1598,20 +1686,12 @@ etp_end_poll (etp_pool *pool)
   return -1;
 }
 
-/* frame: of eio_poll on the stack. */
+/* Finishes results until there are none, a limit, or a callback's value. */
 static int
-etp_poll (etp_pool *pool, size_t frame)
+etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
 {
-  etp_poll_limits limits;
+  etp_poll_limits limits = etp_get_poll_limits (pool);
 
-  if (ecb_expect_false (pool->chain != 0))
-    etp_settle (pool, frame);
-  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
-    etp_maybe_start_thread (pool);
-  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled))
-    return 0;
-
-  limits = etp_get_poll_limits (pool);
   for (;;)
     {
       eio_req *req = etp_next_result (pool);
@@ -1621,11 +1701,11 @@ etp_poll (etp_pool *pool, size_t frame)
         {
           res = etp_end_poll (pool);
           if (res && ecb_load_relaxed (pool->res_queue.size))
-            continue; /* a result came in the last moment */
+            continue; /* it came at the last moment */
           return res;
         }
 
-      if (!etp_finish (pool, req, &res))
+      if (!etp_finish (pool, scope, req, &res))
         continue;
       if (res)
         {
@@ -1636,6 +1716,38 @@ etp_poll (etp_pool *pool, size_t frame)
           || (limits.time && eio_sys_now () >= limits.time))
         return etp_end_poll (pool);
     }
+}
+
+static int ecb_noinline
+etp_poll_scoped (etp_pool *pool)
+{
+  etp_scope *scope = etp_open_scope (pool,
+                                     __builtin_alloca (ETP_SCOPE_STACK));
+  int res;
+
+  if (!scope)
+    {
+      errno = EAGAIN;
+      return -1;
+    }
+
+  res = etp_poll_in_scope (pool, scope);
+  if (etp_return_to_scope (pool, scope))
+    etp_close_scope (pool);
+  return res;
+}
+
+/* frame: of eio_poll on the stack. */
+static int
+etp_poll (etp_pool *pool, size_t frame)
+{
+  if (ecb_expect_false (pool->scope || pool->feeding))
+    etp_settle (pool, frame);
+  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
+    etp_maybe_start_thread (pool);
+  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled))
+    return 0;
+  return etp_poll_scoped (pool);
 }
 
 /*****************************************************************************
@@ -3838,5 +3950,6 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
 #undef ETP_NUM_PRI
-#undef ETP_STACK_STEP
+#undef ETP_SCOPE_STACK
+#undef ETP_SCOPE_MARKED
 #undef ETP_MAX_IDLE_TIMEOUT
