@@ -1,0 +1,967 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* fork: with the library anew in the child, and without; the parent never
+ * notices.  Children have 20 seconds before an alarm ends them. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+
+#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
+
+/*****************************************************************************
+ * Helpers                                                                   *
+ *****************************************************************************/
+
+/* In a child: says what is wrong; its status tells the parent. */
+#define need(expr) \
+  do { \
+    if (!(expr)) \
+      { \
+        fprintf (stderr, "child, line %d: not %s (errno %d)\n", __LINE__, \
+                 #expr, errno); \
+        _exit (1); \
+      } \
+  } while (0)
+
+/* The alarm has to get through in a child of a worker, too. */
+static void
+set_alarm (void)
+{
+  sigset_t none;
+  sigemptyset (&none);
+  pthread_sigmask (SIG_SETMASK, &none, 0);
+  alarm (20);
+}
+
+static void
+be_child (void (*body) (void))
+{
+  set_alarm ();
+  body ();
+  _exit (0);
+}
+
+static pid_t
+spawn (void (*body) (void))
+{
+  pid_t pid = fork ();
+  if (pid == 0)
+    be_child (body);
+  ck_assert_int_gt (pid, 0);
+  return pid;
+}
+
+static int
+await_status (pid_t pid)
+{
+  int status;
+  while (waitpid (pid, &status, 0) != pid)
+    ;
+  return status;
+}
+
+static void
+expect_success (pid_t pid)
+{
+  int status = await_status (pid);
+  ck_assert_msg (WIFEXITED (status) && WEXITSTATUS (status) == 0,
+                 "child: status %#x (signal %d)", status,
+                 WIFSIGNALED (status) ? WTERMSIG (status) : 0);
+}
+
+/* Callbacks of the parent's requests, which no child may ever run. */
+static pid_t parent;
+static int parents_calls, submitted;
+
+static int
+parents_finish (eio_req *req)
+{
+  (void)req;
+  if (getpid () != parent)
+    {
+      fprintf (stderr, "child: got a result of the parent's\n");
+      _exit (2);
+    }
+  ++parents_calls;
+  return 0;
+}
+
+static sem_t arrived, let_go;
+
+static void
+take (sem_t *sem)
+{
+  while (sem_wait (sem))
+    ;
+}
+
+static void
+stay (eio_req *req)
+{
+  sem_post (&arrived);
+  take (&let_go);
+  req->result = 0;
+}
+
+static void
+submit_staying (int n)
+{
+  for (int i = 0; i < n; ++i, ++submitted)
+    ck_assert_ptr_nonnull (eio_custom (stay, 0, parents_finish, 0));
+}
+
+static void
+await_arrivals (int n)
+{
+  while (n--)
+    take (&arrived);
+}
+
+static void
+submit_nops (int n)
+{
+  for (int i = 0; i < n; ++i, ++submitted)
+    ck_assert_ptr_nonnull (eio_nop (i % 9 - 4, parents_finish, 0));
+}
+
+static void
+prepare (void)
+{
+  parent = getpid ();
+  sem_init (&arrived, 0, 0);
+  sem_init (&let_go, 0, 0);
+}
+
+static void
+start (void)
+{
+  prepare ();
+  host_start ();
+}
+
+/* For children that do not call eio_init: callbacks that share nothing with
+ * the parent's host. */
+static void
+start_silent (void)
+{
+  prepare ();
+  ck_assert_int_eq (eio_init (0, 0), 0);
+}
+
+/* Polls without being told to. */
+static void
+drain_silently (void)
+{
+  double end = now () + 60;
+  while (eio_nreqs () && now () < end)
+    {
+      eio_poll ();
+      sched_yield ();
+    }
+}
+
+static void
+expect_parent_complete (void)
+{
+  drain_silently ();
+  ck_assert_int_eq (parents_calls, submitted);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  ck_assert_uint_eq (eio_nready (), 0);
+  ck_assert_uint_eq (eio_npending (), 0);
+}
+
+/* What the parent is doing when it forks. */
+static void
+be_fresh (void)
+{
+}
+
+static void
+have_idle_workers (void)
+{
+  submit_staying (4);
+  await_arrivals (4);
+  for (int i = 0; i < 4; ++i)
+    sem_post (&let_go);
+  drain_silently ();
+}
+
+static void
+have_busy_workers (void)
+{
+  submit_staying (8);
+  submit_nops (4);
+  await_arrivals (4);
+}
+
+static void
+have_results (void)
+{
+  submit_nops (8);
+  wait_until (eio_npending () == 8);
+}
+
+static void
+have_it_all (void)
+{
+  eio_req *grp;
+  have_results ();
+  have_busy_workers ();
+  grp = eio_grp (parents_finish, 0);
+  eio_grp_add (grp, eio_nop (0, parents_finish, 0));
+  submitted += 2;
+}
+
+static void
+have_limit_0 (void)
+{
+  eio_set_max_parallel (0);
+  submit_nops (4);
+}
+
+static void
+have_timed_out (void)
+{
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  have_idle_workers ();
+}
+
+static void (*const states[]) (void) = {
+  be_fresh,    have_idle_workers, have_busy_workers, have_results,
+  have_it_all, have_limit_0,      have_timed_out
+};
+
+static void
+leave_state (void)
+{
+  for (int i = 0; i < 8; ++i)
+    sem_post (&let_go);
+  eio_set_min_parallel (4);
+  expect_parent_complete ();
+}
+
+/*****************************************************************************
+ * Children that call eio_init                                               *
+ *****************************************************************************/
+
+static int childs_calls;
+
+static int
+count (eio_req *req)
+{
+  (void)req;
+  ++childs_calls;
+  return 0;
+}
+
+static void
+stay_a_little (eio_req *req)
+{
+  nap (1);
+  req->result = 0;
+}
+
+static void
+read_a_file (void)
+{
+  char path[] = "/proc/self/comm", bytes[64];
+  outcome opened = { 0 }, got = { 0 };
+  eio_open (path, O_RDONLY, 0, 0, note, &opened);
+  host_drain ();
+  need (opened.calls == 1 && opened.result >= 0);
+  eio_read ((int)opened.result, bytes, sizeof bytes, 0, 0, note, &got);
+  host_drain ();
+  need (got.calls == 1 && got.result > 0);
+  close ((int)opened.result);
+}
+
+/* The library works, as in a process where it has just been started. */
+static void
+use_library (void)
+{
+  eio_req *grp;
+  childs_calls = 0;
+  for (int i = 0; i < 50; ++i)
+    need (eio_nop (i % 9 - 4, count, 0));
+  grp = eio_grp (count, 0);
+  for (int i = 0; i < 10; ++i)
+    eio_grp_add (grp, eio_custom (stay_a_little, 0, count, 0));
+  host_drain ();
+  need (childs_calls == 61);
+  need (eio_nthreads () <= 8);
+  read_a_file ();
+}
+
+static void
+begin_anew (void)
+{
+  host_start ();
+  need (eio_nreqs () == 0);
+  need (eio_nready () == 0);
+  need (eio_npending () == 0);
+  need (eio_nthreads () == 0);
+  eio_set_min_parallel (4);
+}
+
+static void
+init_and_use (void)
+{
+  begin_anew ();
+  use_library ();
+  eio_set_max_parallel (0);
+  need (eio_nthreads () == 0);
+  eio_set_min_parallel (2);
+  use_library ();
+}
+
+START_TEST (child_works_after_init)
+{
+  states[_i] ();
+  expect_success (spawn (init_and_use));
+  leave_state ();
+}
+END_TEST
+
+START_TEST (two_children_work_one_after_the_other_and_at_once)
+{
+  pid_t first, second;
+  have_it_all ();
+  expect_success (spawn (init_and_use));
+  first = spawn (init_and_use);
+  second = spawn (init_and_use);
+  expect_success (second);
+  expect_success (first);
+  leave_state ();
+}
+END_TEST
+
+static void
+init_use_and_fork (void)
+{
+  pid_t pid;
+  begin_anew ();
+  use_library ();
+  for (int i = 0; i < 10; ++i)
+    eio_custom (stay_a_little, 0, count, 0);
+  pid = spawn (init_and_use);
+  need (await_status (pid) == 0);
+  childs_calls = 0;
+  host_drain ();
+  need (childs_calls == 10);
+  use_library ();
+}
+
+START_TEST (grandchild_works_after_init_in_both)
+{
+  have_it_all ();
+  expect_success (spawn (init_use_and_fork));
+  leave_state ();
+}
+END_TEST
+
+static void
+only_fork (void)
+{
+  need (await_status (spawn (init_and_use)) == 0);
+  init_and_use ();
+}
+
+START_TEST (grandchild_works_after_init_in_it_alone)
+{
+  have_it_all ();
+  expect_success (spawn (only_fork));
+  leave_state ();
+}
+END_TEST
+
+static void *
+spawn_elsewhere (void *status)
+{
+  pid_t pid = fork ();
+  if (pid == 0)
+    be_child (init_and_use);
+  *(int *)status = await_status (pid);
+  return 0;
+}
+
+START_TEST (fork_may_come_from_another_thread)
+{
+  pthread_t thread;
+  int status = -1;
+  have_it_all ();
+  pthread_create (&thread, 0, spawn_elsewhere, &status);
+  pthread_join (thread, 0);
+  ck_assert_int_eq (status, 0);
+  leave_state ();
+}
+END_TEST
+
+static void
+fork_in_worker (eio_req *req)
+{
+  spawn_elsewhere (req->data);
+  req->result = 0;
+}
+
+START_TEST (fork_may_come_from_a_worker)
+{
+  int status = -1;
+  have_it_all ();
+  eio_set_min_parallel (5);
+  eio_custom (fork_in_worker, 4, parents_finish, &status);
+  ++submitted;
+  leave_state ();
+  ck_assert_int_eq (status, 0);
+}
+END_TEST
+
+static int
+fork_in_finish (eio_req *req)
+{
+  expect_success (spawn (init_and_use));
+  return parents_finish (req);
+}
+
+START_TEST (fork_may_come_from_a_finish_callback)
+{
+  have_it_all ();
+  eio_set_min_parallel (5);
+  eio_nop (4, fork_in_finish, 0);
+  ++submitted;
+  leave_state ();
+}
+END_TEST
+
+/* The child returns from the callback into the eio_poll that the parent had
+ * called: what was pending there is not the child's. */
+static pid_t returning_child;
+
+static int
+fork_and_return (eio_req *req)
+{
+  returning_child = fork ();
+  if (returning_child)
+    return parents_finish (req);
+  set_alarm ();
+  host_start ();
+  eio_nop (0, count, 0);
+  return 0;
+}
+
+START_TEST (child_may_return_from_the_callback)
+{
+  have_results ();
+  eio_nop (4, fork_and_return, 0);
+  ++submitted;
+  wait_until (eio_npending () == 9);
+  eio_poll ();
+  if (!returning_child)
+    {
+      host_drain ();
+      need (childs_calls == 1);
+      init_and_use ();
+      _exit (0);
+    }
+  expect_success (returning_child);
+  leave_state ();
+}
+END_TEST
+
+static void
+expect_settings (void)
+{
+  host_start ();
+  for (int i = 0; i < 5; ++i)
+    eio_custom (stay_a_little, 0, count, 0);
+  while (eio_npending () < 5)
+    {
+      need (eio_nthreads () <= 2);
+      nap (1);
+    }
+  need (eio_poll () == -1);
+  need (childs_calls == 3);
+  need (eio_poll () == 0);
+  need (childs_calls == 5);
+}
+
+START_TEST (child_keeps_the_settings)
+{
+  eio_set_max_parallel (2);
+  eio_set_max_poll_reqs (3);
+  expect_success (spawn (expect_settings));
+}
+END_TEST
+
+static void
+expect_limit_0 (void)
+{
+  host_start ();
+  eio_nop (0, count, 0);
+  nap (50);
+  need (eio_nready () == 1);
+  eio_set_min_parallel (1);
+  host_drain ();
+  need (childs_calls == 1);
+}
+
+START_TEST (child_keeps_a_limit_of_0)
+{
+  have_limit_0 ();
+  expect_success (spawn (expect_limit_0));
+  leave_state ();
+}
+END_TEST
+
+/* Nothing was ever started in the parent. */
+START_TEST (child_may_be_the_first_to_use_the_library)
+{
+  expect_success (spawn (init_and_use));
+  host_start ();
+  submit_nops (10);
+  expect_parent_complete ();
+}
+END_TEST
+
+/*****************************************************************************
+ * eio_init in a handler of pthread_atfork                                   *
+ *****************************************************************************/
+
+/* Whether the next fork shall begin a life in a handler, and what all
+ * handlers of that fork submitted to it. */
+static int armed, begun, expected;
+static outcome in_handlers;
+
+static void
+init_in_handler (void)
+{
+  if (!armed)
+    return;
+  if (!begun++)
+    host_start ();
+  eio_nop (0, note, &in_handlers);
+}
+
+static void
+arm (int handlers)
+{
+  armed = 1;
+  begun = in_handlers.calls = 0;
+  expected = handlers;
+}
+
+static void
+expect_life_of_handlers (void)
+{
+  armed = 0;
+  host_drain ();
+  need (in_handlers.calls == expected);
+  use_library ();
+}
+
+/* One bit each: a handler before the library's own, if it has one, and a
+ * handler after it.  What either submitted survives the other. */
+START_TEST (init_works_in_handlers_before_and_after_ours)
+{
+  prepare ();
+  if (_i & 1)
+    pthread_atfork (0, 0, init_in_handler);
+  host_start ();
+  if (_i & 2)
+    pthread_atfork (0, 0, init_in_handler);
+  have_it_all ();
+  arm (_i == 3 ? 2 : 1);
+  for (int i = 0; i < 3; ++i)
+    expect_success (spawn (expect_life_of_handlers));
+  armed = 0;
+  leave_state ();
+}
+END_TEST
+
+static void
+fork_after_handler (void)
+{
+  expect_life_of_handlers ();
+  arm (1);
+  need (await_status (spawn (expect_life_of_handlers)) == 0);
+  armed = 0;
+  use_library ();
+}
+
+START_TEST (init_works_in_a_grandchilds_handler)
+{
+  start ();
+  pthread_atfork (0, 0, init_in_handler);
+  have_it_all ();
+  arm (1);
+  expect_success (spawn (fork_after_handler));
+  armed = 0;
+  leave_state ();
+}
+END_TEST
+
+/*****************************************************************************
+ * Children that do not call eio_init                                        *
+ *****************************************************************************/
+
+static void
+call_counters (void)
+{
+  eio_nreqs ();
+  eio_nready ();
+  eio_npending ();
+  need (eio_nthreads () == 0);
+}
+
+static void
+call_max_parallel_0 (void)
+{
+  eio_set_max_parallel (0);
+  need (eio_nthreads () == 0);
+}
+
+static void
+call_limits (void)
+{
+  eio_set_max_parallel (2);
+  eio_set_min_parallel (8);
+  eio_set_max_parallel (1);
+  eio_set_max_parallel (0);
+  eio_set_min_parallel (1);
+}
+
+static void
+call_settings (void)
+{
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  eio_set_max_poll_time (1);
+  eio_set_max_poll_reqs (1);
+}
+
+static void
+call_poll (void)
+{
+  eio_poll ();
+  eio_poll ();
+}
+
+static void
+call_loop (void)
+{
+  while (eio_nreqs ())
+    eio_poll ();
+}
+
+/* Either it is refused, or it is done. */
+static void
+call_wrapper (void)
+{
+  eio_set_min_parallel (1);
+  if (eio_nop (0, count, 0))
+    while (!childs_calls)
+      eio_poll ();
+  call_loop ();
+}
+
+static void
+call_submit (void)
+{
+  static eio_req req;
+  req.type = EIO_NOP;
+  req.finish = count;
+  eio_set_min_parallel (1);
+  eio_submit (&req);
+  call_loop ();
+  need (childs_calls == 1);
+}
+
+static void
+call_groups (void)
+{
+  eio_req *grp = eio_grp (count, 0);
+  eio_set_min_parallel (1);
+  eio_grp_add (grp, eio_nop (0, count, 0));
+  eio_grp_limit (grp, 1);
+  eio_cancel (0);
+  call_loop ();
+  need (childs_calls == 2);
+}
+
+static void
+call_cancel (void)
+{
+  eio_req *req;
+  eio_set_min_parallel (1);
+  req = eio_nop (0, count, 0);
+  eio_cancel (req);
+  call_loop ();
+  need (childs_calls == 0);
+}
+
+static void
+call_sync (void)
+{
+  eio_wd wd = eio_wd_open_sync (EIO_CWD, "/");
+  need (wd != EIO_INVALID_WD);
+  eio_wd_close_sync (wd);
+}
+
+static void
+fork_again (void)
+{
+  need (await_status (spawn (call_max_parallel_0)) == 0);
+  call_wrapper ();
+}
+
+static void (*const uses[]) (void) = {
+  call_counters, call_max_parallel_0, call_limits, call_settings,
+  call_poll,     call_loop,           call_wrapper, call_submit,
+  call_groups,   call_cancel,         call_sync,    fork_again
+};
+
+START_TEST (nothing_hangs_in_a_child_without_init)
+{
+  states[_i % LENGTH (states)] ();
+  for (int i = 0; i < LENGTH (uses); ++i)
+    expect_success (spawn (uses[i]));
+  leave_state ();
+}
+END_TEST
+
+static void
+lower_limit_and_use (void)
+{
+  call_max_parallel_0 ();
+  call_wrapper ();
+}
+
+/* A child of a worker: the only thread that is left is one. */
+static void
+fork_without_init (eio_req *req)
+{
+  pid_t pid = fork ();
+  if (pid == 0)
+    be_child (lower_limit_and_use);
+  *(int *)req->data = await_status (pid);
+  req->result = 0;
+}
+
+START_TEST (nothing_hangs_in_a_workers_child_without_init)
+{
+  int status = -1;
+  eio_custom (fork_without_init, 0, parents_finish, &status);
+  ++submitted;
+  expect_parent_complete ();
+  ck_assert_int_eq (status, 0);
+}
+END_TEST
+
+static void *
+lower_limit (void *arg)
+{
+  eio_set_max_parallel (0);
+  return arg;
+}
+
+START_TEST (fork_while_somebody_waits_for_workers_to_leave)
+{
+  pthread_t thread;
+  have_busy_workers ();
+  pthread_create (&thread, 0, lower_limit, 0);
+  nap (50);
+  for (int i = 0; i < LENGTH (uses); ++i)
+    expect_success (spawn (uses[i]));
+  for (int i = 0; i < 8; ++i)
+    sem_post (&let_go);
+  pthread_join (thread, 0);
+  leave_state ();
+}
+END_TEST
+
+/* A want_poll that blocks until the test lets it go: whatever the library
+ * holds during it is held in the child for ever. */
+static atomic_int in_want;
+
+static void
+blocked_want (void)
+{
+  if (getpid () != parent)
+    return;
+  in_want = 1;
+  take (&let_go);
+}
+
+static void
+init_quietly_and_use (void)
+{
+  need (eio_init (0, 0) == 0);
+  for (int i = 0; i < 20; ++i)
+    eio_nop (0, count, 0);
+  call_loop ();
+  need (childs_calls == 20);
+}
+
+START_TEST (fork_while_want_poll_runs)
+{
+  prepare ();
+  ck_assert_int_eq (eio_init (blocked_want, 0), 0);
+  submit_nops (1);
+  wait_until (in_want);
+  expect_success (spawn (init_quietly_and_use));
+  for (int i = 0; i < LENGTH (uses); ++i)
+    expect_success (spawn (uses[i]));
+  for (int i = 0; i < 10; ++i)
+    sem_post (&let_go);
+  expect_parent_complete ();
+}
+END_TEST
+
+/*****************************************************************************
+ * Under load                                                                *
+ *****************************************************************************/
+
+static atomic_int stop, loaded;
+
+static void *
+submit_on_and_on (void *arg)
+{
+  while (!stop)
+    {
+      if (eio_nreqs () < 200)
+        {
+          eio_nop (loaded % 9 - 4, parents_finish, 0);
+          ++loaded;
+        }
+      else
+        sched_yield ();
+    }
+  return arg;
+}
+
+static void
+init_and_use_briefly (void)
+{
+  begin_anew ();
+  for (int i = 0; i < 3; ++i)
+    eio_nop (i, count, 0);
+  host_drain ();
+  need (childs_calls == 3);
+}
+
+/* Workers and submitters are anywhere in the library when it forks. */
+static void
+fork_under_load (int n, void (*const *bodies) (void), int nbodies)
+{
+  pthread_t threads[2];
+  eio_set_max_idle (1);
+  eio_set_idle_timeout (0);
+  for (int i = 0; i < 2; ++i)
+    pthread_create (&threads[i], 0, submit_on_and_on, 0);
+  for (int i = 0; i < n; ++i)
+    {
+      pid_t pid = spawn (bodies[i % nbodies]);
+      int status;
+      while (waitpid (pid, &status, WNOHANG) == 0)
+        {
+          eio_poll ();
+          sched_yield ();
+        }
+      ck_assert_msg (status == 0, "child %d: status %#x", i, status);
+    }
+  stop = 1;
+  for (int i = 0; i < 2; ++i)
+    pthread_join (threads[i], 0);
+  submitted += loaded;
+  expect_parent_complete ();
+}
+
+START_TEST (children_work_after_init_under_load)
+{
+  static void (*const bodies[]) (void) = { init_and_use_briefly };
+  fork_under_load (200, bodies, 1);
+}
+END_TEST
+
+START_TEST (children_without_init_do_not_hang_under_load)
+{
+  fork_under_load (8 * LENGTH (uses), uses, LENGTH (uses));
+}
+END_TEST
+
+/*****************************************************************************
+ * The suite                                                                 *
+ *****************************************************************************/
+
+static TCase *
+add_case (Suite *suite, const char *name, void (*setup) (void))
+{
+  TCase *tc = tcase_create (name);
+  tcase_set_timeout (tc, 90);
+  tcase_add_checked_fixture (tc, setup, 0);
+  suite_add_tcase (suite, tc);
+  return tc;
+}
+
+static void
+add_init (Suite *suite)
+{
+  TCase *tc = add_case (suite, "init", start);
+  tcase_add_loop_test (tc, child_works_after_init, 0, LENGTH (states));
+  tcase_add_test (tc, two_children_work_one_after_the_other_and_at_once);
+  tcase_add_test (tc, grandchild_works_after_init_in_both);
+  tcase_add_test (tc, grandchild_works_after_init_in_it_alone);
+  tcase_add_test (tc, fork_may_come_from_another_thread);
+  tcase_add_test (tc, fork_may_come_from_a_worker);
+  tcase_add_test (tc, fork_may_come_from_a_finish_callback);
+  tcase_add_test (tc, child_may_return_from_the_callback);
+  tcase_add_test (tc, child_keeps_the_settings);
+  tcase_add_test (tc, child_keeps_a_limit_of_0);
+  tcase_add_test (tc, children_work_after_init_under_load);
+}
+
+static void
+add_handlers (Suite *suite)
+{
+  TCase *tc = add_case (suite, "handlers", prepare);
+  tcase_add_test (tc, child_may_be_the_first_to_use_the_library);
+  tcase_add_loop_test (tc, init_works_in_handlers_before_and_after_ours, 1,
+                       4);
+  tcase_add_test (tc, init_works_in_a_grandchilds_handler);
+  tcase_add_test (tc, fork_while_want_poll_runs);
+}
+
+static void
+add_no_init (Suite *suite)
+{
+  TCase *tc = add_case (suite, "no init", start_silent);
+  tcase_add_loop_test (tc, nothing_hangs_in_a_child_without_init, 0,
+                       LENGTH (states));
+  tcase_add_test (tc, nothing_hangs_in_a_workers_child_without_init);
+  tcase_add_test (tc, fork_while_somebody_waits_for_workers_to_leave);
+  tcase_add_test (tc, children_without_init_do_not_hang_under_load);
+}
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("fork");
+  add_init (suite);
+  add_handlers (suite);
+  add_no_init (suite);
+  return run_suite (suite);
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* eio.c as an embedder on a system without any of the optional calls
+ * compiles it: with no HAVE_ name.  The calls that it must not make are
+ * caught, those that it has to fall back on are counted. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+/* Before the macros below, which would rename the declarations. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#ifdef __linux__
+# include <sys/prctl.h>
+# include <sys/sendfile.h>
+# include <sys/syscall.h>
+#endif
+
+/* Written by workers, read when they are done. */
+static int fsyncs, syncs, preads;
+static const char *forbidden;
+
+static int
+count_fsync (int fd)
+{
+  ++fsyncs;
+  return fsync (fd);
+}
+
+/* The real one can take a while. */
+static void
+count_sync (void)
+{
+  ++syncs;
+}
+
+static ssize_t
+count_pread (int fd, void *buf, size_t size, off_t offs)
+{
+  ++preads;
+  return pread (fd, buf, size, offs);
+}
+
+static long __attribute__ ((unused))
+forbid (const char *name)
+{
+  forbidden = name;
+  errno = ENOSYS;
+  return -1;
+}
+
+#define fsync(fd)                count_fsync (fd)
+#define sync()                   count_sync ()
+#define pread(fd, buf, n, offs)  count_pread (fd, buf, n, offs)
+#define fdatasync(fd)            forbid ("fdatasync")
+#define sync_file_range(...)     forbid ("sync_file_range")
+#define readahead(...)           forbid ("readahead")
+#define sendfile(...)            forbid ("sendfile")
+#define fallocate(...)           forbid ("fallocate")
+#define posix_fallocate(...)     forbid ("posix_fallocate")
+#define syncfs(fd)               forbid ("syncfs")
+#define renameat2(...)           forbid ("renameat2")
+#define futimes(...)             forbid ("futimes")
+#define utimes(...)              forbid ("utimes")
+#define posix_close(...)         forbid ("posix_close")
+#define syscall(...)             forbid ("syscall")
+#define prctl(...)               forbid ("prctl")
+
+#undef EIO_CONFIG_H
+#define EIO_CONFIG_H "nohave.h"
+
+#include "eio.c"
+
+#undef fsync
+#undef sync
+#undef pread
+
+#if defined HAVE_UTIMES || defined HAVE_FUTIMES || defined HAVE_READAHEAD \
+    || defined HAVE_FDATASYNC || defined HAVE_SENDFILE \
+    || defined HAVE_SYNC_FILE_RANGE || defined HAVE_LINUX_FALLOCATE \
+    || defined HAVE_SYS_SYNCFS || defined HAVE_PRCTL_SET_NAME \
+    || defined HAVE_POSIX_CLOSE || defined HAVE_RENAMEAT2 \
+    || defined HAVE_STDINT_H || defined HAVE_SYS_SYSCALL_H \
+    || defined HAVE_SYS_PRCTL_H
+# define SOME_HAVE 1
+#else
+# define SOME_HAVE 0
+#endif
+
+#include "support.h"
+
+#include <dirent.h>
+
+static char file[5000], other[5000], bytes[5000], buf[5000];
+static int fd;
+
+/* A file of 5000 bytes, open, and a name that nothing has. */
+static void
+start (void)
+{
+  size_t i;
+  host_start ();
+  for (i = 0; i < sizeof bytes; ++i)
+    bytes[i] = (char)(i * 7 % 251);
+  strcpy (file, scratch_path ("file"));
+  strcpy (other, scratch_path ("other"));
+  write_file (file, bytes, sizeof bytes);
+  fd = open (file, O_RDWR);
+  ck_assert_int_ge (fd, 0);
+}
+
+/* Waits until no worker can be counting any more. */
+static void
+drain (void)
+{
+  host_drain ();
+  eio_set_max_parallel (0);
+  eio_set_min_parallel (4);
+  ck_assert_msg (!forbidden, "called %s", forbidden);
+}
+
+static outcome
+finished (eio_req *req)
+{
+  outcome o = { 0 };
+  ck_assert_ptr_nonnull (req);
+  req->data = &o; /* only finish uses it */
+  drain ();
+  return o;
+}
+
+#define OK(res, ...) \
+  do { \
+    outcome o_ = finished (__VA_ARGS__); \
+    assert_ok (o_, (res)); \
+  } while (0)
+#define FAILS(err, ...) \
+  do { \
+    outcome o_ = finished (__VA_ARGS__); \
+    assert_fails (o_, (err)); \
+  } while (0)
+#define TAIL 0, note, 0
+
+START_TEST (no_have_name_is_defined)
+{
+  ck_assert_int_eq (SOME_HAVE, 0);
+}
+END_TEST
+
+START_TEST (readahead_is_emulated_by_reading)
+{
+  int out;
+  start ();
+  OK (0, eio_readahead (fd, 100, 3000, TAIL));
+  ck_assert_int_gt (preads, 0);
+  ck_assert_int_eq (lseek (fd, 0, SEEK_CUR), 0);
+  OK (0, eio_readahead (fd, 4000, 100000, TAIL)); /* over the end */
+  OK (0, eio_readahead (fd, 1000000, 1, TAIL));
+  OK (0, eio_readahead (fd, 0, 0, TAIL));
+  FAILS (EBADF, eio_readahead (-1, 0, 1, TAIL));
+  out = open (other, O_WRONLY | O_CREAT, 0666);
+  FAILS (EBADF, eio_readahead (out, 0, 1, TAIL));
+  close (out);
+}
+END_TEST
+
+START_TEST (sendfile_is_emulated_between_files)
+{
+  int out;
+  start ();
+  out = open (other, O_RDWR | O_CREAT, 0666);
+  OK (3000, eio_sendfile (out, fd, 1000, 3000, TAIL));
+  ck_assert_int_eq (lseek (out, 0, SEEK_CUR), 3000);
+  ck_assert_int_eq (lseek (fd, 0, SEEK_CUR), 0);
+  OK (100, eio_sendfile (out, fd, 4900, 100000, TAIL));
+  OK (0, eio_sendfile (out, fd, 5000, 10, TAIL));
+  ck_assert_int_eq (pread (out, buf, sizeof buf, 0), 3100);
+  ck_assert_int_eq (memcmp (buf, bytes + 1000, 3000), 0);
+  ck_assert_int_eq (memcmp (buf + 3000, bytes + 4900, 100), 0);
+  FAILS (EBADF, eio_sendfile (-1, fd, 0, 10, TAIL));
+  FAILS (EBADF, eio_sendfile (out, -1, 0, 10, TAIL));
+  close (out);
+}
+END_TEST
+
+START_TEST (sendfile_is_emulated_on_sockets)
+{
+  int ends[2];
+  start ();
+  ck_assert_int_eq (socketpair (AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  OK (5000, eio_sendfile (ends[0], fd, 0, 5000, TAIL));
+  ck_assert_int_eq (recv (ends[1], buf, sizeof buf, MSG_WAITALL), 5000);
+  ck_assert_int_eq (memcmp (buf, bytes, 5000), 0);
+  ck_assert_int_eq (eio_sendfile_sync (ends[0], fd, 4000, 5000), 1000);
+  ck_assert_int_eq (recv (ends[1], buf, 1000, MSG_WAITALL), 1000);
+  ck_assert_int_eq (memcmp (buf, bytes + 4000, 1000), 0);
+  close (ends[0]);
+  close (ends[1]);
+}
+END_TEST
+
+START_TEST (fdatasync_becomes_fsync)
+{
+  start ();
+  OK (0, eio_fdatasync (fd, TAIL));
+  ck_assert_int_eq (fsyncs, 1);
+  FAILS (EBADF, eio_fdatasync (-1, TAIL));
+}
+END_TEST
+
+START_TEST (sync_file_range_becomes_fdatasync)
+{
+  start ();
+  OK (0, eio_sync_file_range (fd, 0, 100, EIO_SYNC_FILE_RANGE_WRITE, TAIL));
+  ck_assert_int_eq (fsyncs, 1);
+  FAILS (EBADF, eio_sync_file_range (-1, 0, 100, EIO_SYNC_FILE_RANGE_WRITE,
+                                     TAIL));
+}
+END_TEST
+
+START_TEST (syncfs_syncs_all_and_is_enosys)
+{
+  start ();
+  FAILS (ENOSYS, eio_syncfs (fd, TAIL));
+  ck_assert_int_eq (syncs, 1);
+  OK (0, eio_sync (TAIL));
+  ck_assert_int_eq (syncs, 2);
+}
+END_TEST
+
+START_TEST (fallocate_is_enosys)
+{
+  struct stat st;
+  start ();
+  FAILS (ENOSYS, eio_fallocate (fd, 0, 0, 100000, TAIL));
+  FAILS (ENOSYS, eio_fallocate (fd, EIO_FALLOC_FL_KEEP_SIZE, 0, 100000,
+                                TAIL));
+  ck_assert_int_eq (fstat (fd, &st), 0);
+  ck_assert_int_eq (st.st_size, 5000);
+}
+END_TEST
+
+START_TEST (rename_with_flags_is_enosys)
+{
+  static const int flags[]
+      = { EIO_RENAME_NOREPLACE, EIO_RENAME_EXCHANGE, EIO_RENAME_WHITEOUT };
+  size_t i;
+  start ();
+  for (i = 0; i < sizeof flags / sizeof *flags; ++i)
+    {
+      eio_req req = { .type = EIO_RENAME, .ptr1 = file, .ptr2 = other,
+                      .int2 = flags[i], .finish = note };
+      eio_submit (&req);
+      FAILS (ENOSYS, &req);
+      ck_assert_int_eq (access (file, F_OK), 0);
+      ck_assert_int_eq (access (other, F_OK), -1);
+    }
+  OK (0, eio_rename (file, other, TAIL));
+  ck_assert_int_eq (access (other, F_OK), 0);
+}
+END_TEST
+
+START_TEST (times_can_be_set)
+{
+  struct stat st;
+  start ();
+  OK (0, eio_utime (file, 1000000001.5, -2.25, TAIL));
+  ck_assert_int_eq (stat (file, &st), 0);
+  ck_assert_int_eq (st.st_atim.tv_sec, 1000000001);
+  ck_assert_int_eq (st.st_mtim.tv_sec, -3);
+  OK (0, eio_futime (fd, 3.5, 4, TAIL));
+  ck_assert_int_eq (stat (file, &st), 0);
+  ck_assert_int_eq (st.st_atim.tv_sec, 3);
+  ck_assert_int_eq (st.st_mtim.tv_sec, 4);
+}
+END_TEST
+
+START_TEST (files_are_read_and_written)
+{
+  outcome o;
+  int made;
+  start ();
+  o = finished (eio_open (other, O_RDWR | O_CREAT, 0666, TAIL));
+  made = (int)o.result;
+  ck_assert_int_ge (made, 0);
+  OK (5000, eio_write (made, bytes, 5000, 0, TAIL));
+  OK (1000, eio_read (made, buf, 3000, 4000, TAIL));
+  ck_assert_int_eq (memcmp (buf, bytes + 4000, 1000), 0);
+  OK (0, eio_seek (made, 10, EIO_SEEK_SET, TAIL));
+  OK (10, eio_read (made, buf, 10, -1, TAIL));
+  ck_assert_int_eq (memcmp (buf, bytes + 10, 10), 0);
+  OK (5000, eio_slurp (other, 0, 0, 0, TAIL));
+  OK (0, eio_fsync (made, TAIL));
+  OK (0, eio_ftruncate (made, 10, TAIL));
+  OK (10, eio_slurp (other, buf, 100, 0, TAIL));
+  OK (0, eio_stat (other, TAIL));
+  OK (0, eio_close (made, TAIL));
+  FAILS (EBADF, eio_close (made, TAIL));
+  OK (0, eio_unlink (other, TAIL));
+  FAILS (ENOENT, eio_stat (other, TAIL));
+}
+END_TEST
+
+static int names_seen;
+
+static int
+look_at_names (eio_req *req)
+{
+  const eio_dirent *ent = req->ptr1;
+  int i;
+  for (i = 0; i < (int)req->result; ++i)
+    {
+      const char *name = (char *)req->ptr2 + ent[i].nameofs;
+      names_seen += !strcmp (name, "file") && ent[i].namelen == 4;
+      names_seen += !strcmp (name, "sub") && ent[i].namelen == 3;
+    }
+  return note (req);
+}
+
+START_TEST (directories_are_read)
+{
+  start ();
+  ck_assert_int_eq (mkdir (scratch_path ("sub"), 0777), 0);
+  OK (2, eio_readdir (scratch (), EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST,
+                      0, look_at_names, 0));
+  ck_assert_int_eq (names_seen, 2);
+  FAILS (ENOTDIR, eio_readdir (file, 0, TAIL));
+}
+END_TEST
+
+static char path_seen[5000];
+
+static int
+look_at_path (eio_req *req)
+{
+  if (req->result >= 0)
+    memcpy (path_seen, EIO_BUF (req), (size_t)req->result);
+  return note (req);
+}
+
+START_TEST (paths_are_resolved)
+{
+  char *want;
+  start ();
+  want = realpath (file, 0);
+  ck_assert_int_eq (symlink ("./file", other), 0);
+  OK ((eio_ssize_t)strlen (want), eio_realpath (other, 0, look_at_path, 0));
+  ck_assert_str_eq (path_seen, want);
+  FAILS (ENOENT, eio_realpath (scratch_path ("none"), TAIL));
+  OK (6, eio_readlink (other, TAIL));
+  free (want);
+}
+END_TEST
+
+START_TEST (working_directories_work)
+{
+  static char relative[] = "file";
+  eio_req req = { .type = EIO_LSTAT, .ptr1 = relative, .finish = note };
+  outcome o;
+  int fds;
+  start ();
+  fds = count_fds ();
+  o = finished (eio_wd_open (scratch (), TAIL));
+  assert_ok (o, 0);
+  ck_assert_ptr_ne (o.wd, EIO_INVALID_WD);
+  req.wd = o.wd;
+  eio_submit (&req);
+  OK (0, &req);
+  OK (0, eio_wd_close (o.wd, TAIL));
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+static int
+count_call (eio_req *req)
+{
+  ++*(int *)req->data;
+  return 0;
+}
+
+START_TEST (groups_cancellation_and_counters_work)
+{
+  int finished_ = 0, cancelled = 0, i;
+  eio_req *grp;
+  start ();
+  grp = eio_grp (count_call, &finished_);
+  for (i = 0; i < 50; ++i)
+    eio_grp_add (grp, eio_nop (i % 9 - 4, count_call, &finished_));
+  eio_set_max_parallel (0);
+  for (i = 0; i < 5; ++i)
+    eio_cancel (eio_nop (0, count_call, &cancelled));
+  ck_assert_uint_ge (eio_nready (), 5);
+  eio_set_min_parallel (4);
+  host_drain ();
+  eio_poll ();
+  ck_assert_int_eq (finished_, 51);
+  ck_assert_int_eq (cancelled, 0);
+  ck_assert_uint_eq (eio_nready () + eio_npending (), 0);
+}
+END_TEST
+
+/* After each test. */
+static void
+stop_workers (void)
+{
+  eio_set_max_parallel (0);
+}
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("nohave");
+  TCase *tc = tcase_create ("nohave");
+  tcase_set_timeout (tc, 100);
+  tcase_add_checked_fixture (tc, 0, stop_workers);
+  tcase_add_test (tc, no_have_name_is_defined);
+  tcase_add_test (tc, readahead_is_emulated_by_reading);
+  tcase_add_test (tc, sendfile_is_emulated_between_files);
+  tcase_add_test (tc, sendfile_is_emulated_on_sockets);
+  tcase_add_test (tc, fdatasync_becomes_fsync);
+  tcase_add_test (tc, sync_file_range_becomes_fdatasync);
+  tcase_add_test (tc, syncfs_syncs_all_and_is_enosys);
+  tcase_add_test (tc, fallocate_is_enosys);
+  tcase_add_test (tc, rename_with_flags_is_enosys);
+  tcase_add_test (tc, times_can_be_set);
+  tcase_add_test (tc, files_are_read_and_written);
+  tcase_add_test (tc, directories_are_read);
+  tcase_add_test (tc, paths_are_resolved);
+  tcase_add_test (tc, working_directories_work);
+  tcase_add_test (tc, groups_cancellation_and_counters_work);
+  suite_add_tcase (suite, tc);
+  return run_suite (suite);
+}

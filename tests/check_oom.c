@@ -1,0 +1,952 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* Memory runs out.  eio.c is included with an allocator that fails on demand
+ * and counts blocks; a sample of every request type is then run again and
+ * again, with the first, the second, … allocation failing, until one of them
+ * needed fewer.  Each run has to end in success or in ENOMEM, and to leave
+ * nothing behind. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include "support.h"
+#include "ecb.h"
+
+/* Whatever eio.c includes has to come before its names are replaced. */
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <utime.h>
+
+/*****************************************************************************
+ * The allocator                                                             *
+ *****************************************************************************/
+
+enum { ONE, ALL_FROM };
+
+static atomic_long live;      /* blocks handed out and not freed */
+static atomic_int asked;      /* allocations since starve () */
+static atomic_int refused;    /* of which so many failed */
+static atomic_int fail_at;    /* which fails, from 1; 0: none */
+static atomic_int fail_after; /* do all later ones fail too? */
+
+static void
+starve (int nth, int mode)
+{
+  asked = refused = 0;
+  fail_after = mode == ALL_FROM;
+  fail_at = nth;
+}
+
+/* Returns how many allocations failed. */
+static int
+feed (void)
+{
+  fail_at = 0;
+  return refused;
+}
+
+static int
+out_of_memory (void)
+{
+  int at = fail_at;
+  int n = atomic_fetch_add (&asked, 1) + 1;
+
+  if (!at || n < at || (n > at && !fail_after))
+    return 0;
+  ++refused;
+  errno = ENOMEM;
+  return 1;
+}
+
+static void *
+counted (void *p)
+{
+  if (p)
+    ++live;
+  return p;
+}
+
+ecb_unused static void *
+fault_malloc (size_t size)
+{
+  return out_of_memory () ? 0 : counted (malloc (size));
+}
+
+ecb_unused static void *
+fault_calloc (size_t count, size_t size)
+{
+  return out_of_memory () ? 0 : counted (calloc (count, size));
+}
+
+ecb_unused static void *
+fault_realloc (void *p, size_t size)
+{
+  void *q;
+
+  if (out_of_memory ())
+    return 0;
+  q = realloc (p, size);
+  return p ? q : counted (q);
+}
+
+ecb_unused static char *
+fault_strdup (const char *s)
+{
+  return out_of_memory () ? 0 : counted (strdup (s));
+}
+
+ecb_unused static void
+fault_free (void *p)
+{
+  if (p)
+    --live;
+  free (p);
+}
+
+/* The native call is there unless a test says otherwise: the emulation is
+ * what needs memory. */
+static atomic_int no_readahead;
+
+ecb_unused static ssize_t
+maybe_readahead (int fd, off_t offset, size_t count)
+{
+  errno = ENOSYS;
+  return no_readahead ? -1 : readahead (fd, offset, count);
+}
+
+#undef strdup
+#define malloc               fault_malloc
+#define calloc               fault_calloc
+#define realloc              fault_realloc
+#define free                 fault_free
+#define strdup               fault_strdup
+#define readahead(fd, o, n)  maybe_readahead (fd, o, n)
+
+/* How long a disk takes, and how much memory this user may lock, is beside
+ * the point here: these do nothing, and evaluate what they are given. */
+static int
+do_nothing (int fd, ...)
+{
+  (void)fd;
+  return 0;
+}
+
+static long
+syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
+{
+  return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e);
+}
+
+#define sync()               do_nothing (0)
+#define fsync(fd)            do_nothing (fd)
+#define fdatasync(fd)        do_nothing (fd)
+#define sync_file_range(...) do_nothing (__VA_ARGS__)
+#define fallocate(...)       do_nothing (__VA_ARGS__)
+#define mlock(addr, length)  do_nothing (0, addr, length)
+#define mlockall(flags)      do_nothing (flags)
+#define syscall(...)         SYSCALL (__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define SYSCALL(nr, a, b, c, d, e, ...) \
+  syscall_but_syncfs (nr, (long)(a), (long)(b), (long)(c), (long)(d), \
+                      (long)(e))
+
+#include "eio.c"
+
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+#undef strdup
+#undef readahead
+#undef sync
+#undef syscall
+#undef fsync
+#undef fdatasync
+#undef sync_file_range
+#undef fallocate
+#undef mlock
+#undef mlockall
+
+/*****************************************************************************
+ * A sample of every request                                                 *
+ *****************************************************************************/
+
+/* Descriptors, fixed so that the samples can be constant.  SPARE is what
+ * close closes, DUP what dup2 makes; writes to APPEND have to emulate
+ * sendfile. */
+enum { DATA = 60, OUT, APPEND, SPARE, DUP };
+
+enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
+static char path[PATHS][5000];
+static const char *const names[PATHS]
+  = { "file", "dir", "link", "old", "new", "sub" };
+
+enum { LENGTH = 100000, ENTRIES = 150 };
+static char content[LENGTH];
+static char buffer[LENGTH];
+static char mapped[65536] __attribute__ ((aligned (65536)));
+
+static void
+answer (eio_req *req)
+{
+  req->result = 42;
+}
+
+/* WD: the request has a wd, so there is no wrapper for it. */
+typedef struct
+{
+  const char *name;
+  enum { PLAIN, WD, NO_READAHEAD } how;
+  eio_req req;
+} sample;
+
+#define S(name, how, ...) { #name, how, { .type = EIO_##name, __VA_ARGS__ } }
+#define P(name)      .ptr1 = path[name##_PATH]
+#define TO(name)     .ptr2 = path[name##_PATH]
+#define IN(wd_path)  .ptr1 = (void *)(wd_path)
+#define FD           .int1 = DATA
+#define DENTS        .int1 = EIO_READDIR_DENTS
+#define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
+                             | EIO_READDIR_STAT_ORDER
+
+/* clang-format off */
+static const sample samples[] = {
+  S (CUSTOM,          PLAIN, .feed = answer),
+  S (WD_OPEN,         PLAIN, P (DIR)),
+  S (WD_OPEN,         WD,    IN (".")),
+  S (WD_CLOSE,        PLAIN),
+  S (CLOSE,           PLAIN, .int1 = SPARE),
+  S (DUP2,            PLAIN, FD, .int2 = DUP),
+  S (SEEK,            PLAIN, FD, .offs = 5),
+  S (READ,            PLAIN, FD, .size = LENGTH, .ptr2 = buffer),
+  S (READ,            PLAIN, FD, .size = LENGTH + 100),
+  S (READ,            PLAIN, FD, .size = 0),
+  S (WRITE,           PLAIN, FD, .size = 9, .ptr2 = content),
+  S (FCNTL,           PLAIN, FD, .int2 = F_GETFL),
+  S (IOCTL,           PLAIN, FD, .int2 = FIONREAD, .ptr2 = buffer),
+  S (READAHEAD,       PLAIN, FD, .size = LENGTH),
+  S (READAHEAD,       NO_READAHEAD, FD, .size = LENGTH),
+  S (SENDFILE,        PLAIN, .int1 = OUT, .int2 = DATA, .size = LENGTH),
+  S (SENDFILE,        PLAIN, .int1 = APPEND, .int2 = DATA, .size = LENGTH),
+  S (FSTAT,           PLAIN, FD),
+  S (FSTAT,           PLAIN, FD, .ptr2 = buffer),
+  S (FSTATVFS,        PLAIN, FD),
+  S (FTRUNCATE,       PLAIN, FD, .offs = LENGTH),
+  S (FUTIME,          PLAIN, FD, .nv1 = 1, .nv2 = 2),
+  S (FCHMOD,          PLAIN, FD, .int2 = 0640),
+  S (FCHOWN,          PLAIN, FD, .int2 = -1, .int3 = -1),
+  S (SYNC,            PLAIN),
+  S (FSYNC,           PLAIN, FD),
+  S (FDATASYNC,       PLAIN, FD),
+  S (SYNCFS,          PLAIN, FD),
+  S (MSYNC,           PLAIN, .ptr2 = mapped, .size = 9, .int1 = EIO_MS_ASYNC),
+  S (MTOUCH,          PLAIN, .ptr2 = mapped, .size = sizeof mapped),
+  S (SYNC_FILE_RANGE, PLAIN, FD, .size = 9),
+  S (FALLOCATE,       PLAIN, FD, .size = 9),
+  S (MLOCK,           PLAIN, .ptr2 = mapped, .size = 9),
+  S (MLOCKALL,        PLAIN, .int1 = EIO_MCL_CURRENT),
+  S (NOP,             PLAIN),
+  S (BUSY,            PLAIN, .nv1 = 1e-4),
+  S (REALPATH,        PLAIN, P (LINK)),
+  S (REALPATH,        PLAIN, P (LINK), .ptr2 = buffer),
+  S (REALPATH,        WD,    IN ("../link")),
+  S (READDIR,         PLAIN, P (DIR)),
+  S (READDIR,         PLAIN, P (DIR), DENTS),
+  S (READDIR,         PLAIN, P (DIR), SORTED),
+  S (READDIR,         WD,    IN ("../dir"), SORTED),
+  S (OPEN,            PLAIN, P (FILE)),
+  S (OPEN,            WD,    IN ("../file")),
+  S (STAT,            PLAIN, P (LINK)),
+  S (STAT,            WD,    IN ("../link"), .ptr2 = buffer),
+  S (LSTAT,           PLAIN, P (LINK)),
+  S (STATVFS,         PLAIN, P (FILE)),
+  S (STATVFS,         WD,    IN ("../file")),
+  S (TRUNCATE,        PLAIN, P (FILE), .offs = LENGTH),
+  S (TRUNCATE,        WD,    IN ("../file"), .offs = LENGTH),
+  S (UTIME,           PLAIN, P (FILE), .nv1 = 1, .nv2 = 2),
+  S (CHMOD,           PLAIN, P (FILE), .int2 = 0640),
+  S (CHOWN,           PLAIN, P (FILE), .int2 = -1, .int3 = -1),
+  S (UNLINK,          PLAIN, P (OLD)),
+  S (RMDIR,           PLAIN, P (SUB)),
+  S (RMDIR,           WD,    IN (".")),
+  S (MKDIR,           PLAIN, P (NEW), .int2 = 0700),
+  S (RENAME,          PLAIN, P (OLD), TO (NEW)),
+  S (RENAME,          WD,    IN ("."), TO (NEW)),
+  S (MKNOD,           PLAIN, P (NEW), .int2 = S_IFIFO | 0600),
+  S (LINK,            PLAIN, P (OLD), TO (NEW)),
+  S (SYMLINK,         PLAIN, IN ("anything"), TO (NEW)),
+  S (READLINK,        PLAIN, P (LINK)),
+  S (READLINK,        PLAIN, P (LINK), .ptr2 = buffer),
+  S (READLINK,        WD,    IN ("../link")),
+  S (SLURP,           PLAIN, P (FILE)),
+  S (SLURP,           PLAIN, P (FILE), .size = 5, .offs = -7),
+  S (SLURP,           PLAIN, P (FILE), .size = 5, .ptr2 = buffer),
+  S (SLURP,           PLAIN, IN ("/proc/version")),
+};
+/* clang-format on */
+
+enum { SAMPLES = sizeof samples / sizeof *samples };
+
+#define END EIO_PRI_DEFAULT, cb, data
+
+static eio_req *
+submit_fd_wrapper (const eio_req *r, eio_cb cb, void *data)
+{
+  switch (r->type)
+    {
+    case EIO_CLOSE: return eio_close (r->int1, END);
+    case EIO_DUP2: return eio_dup2 (r->int1, r->int2, END);
+    case EIO_SEEK: return eio_seek (r->int1, r->offs, r->int2, END);
+    case EIO_READ: return eio_read (r->int1, r->ptr2, r->size, r->offs, END);
+    case EIO_WRITE: return eio_write (r->int1, r->ptr2, r->size, r->offs, END);
+    case EIO_FCNTL: return eio_fcntl (r->int1, r->int2, r->ptr2, END);
+    case EIO_IOCTL: return eio_ioctl (r->int1, r->int2, r->ptr2, END);
+    case EIO_READAHEAD: return eio_readahead (r->int1, r->offs, r->size, END);
+    case EIO_SENDFILE:
+      return eio_sendfile (r->int1, r->int2, r->offs, r->size, END);
+    case EIO_FSTAT: return eio_fstat (r->int1, END);
+    case EIO_FSTATVFS: return eio_fstatvfs (r->int1, END);
+    case EIO_FTRUNCATE: return eio_ftruncate (r->int1, r->offs, END);
+    case EIO_FUTIME: return eio_futime (r->int1, r->nv1, r->nv2, END);
+    case EIO_FCHMOD: return eio_fchmod (r->int1, r->int2, END);
+    case EIO_FCHOWN: return eio_fchown (r->int1, r->int2, r->int3, END);
+    case EIO_FSYNC: return eio_fsync (r->int1, END);
+    case EIO_FDATASYNC: return eio_fdatasync (r->int1, END);
+    case EIO_SYNCFS: return eio_syncfs (r->int1, END);
+    case EIO_SYNC_FILE_RANGE:
+      return eio_sync_file_range (r->int1, r->offs, r->size, r->int2, END);
+    case EIO_FALLOCATE:
+      return eio_fallocate (r->int1, r->int2, r->offs, r->size, END);
+    default: ck_abort_msg ("no wrapper for type %d", r->type);
+    }
+}
+
+static eio_req *
+submit_path_wrapper (const eio_req *r, eio_cb cb, void *data)
+{
+  switch (r->type)
+    {
+    case EIO_WD_OPEN: return eio_wd_open (r->ptr1, END);
+    case EIO_REALPATH: return eio_realpath (r->ptr1, END);
+    case EIO_READDIR: return eio_readdir (r->ptr1, r->int1, END);
+    case EIO_OPEN: return eio_open (r->ptr1, r->int1, r->int2, END);
+    case EIO_STAT: return eio_stat (r->ptr1, END);
+    case EIO_LSTAT: return eio_lstat (r->ptr1, END);
+    case EIO_STATVFS: return eio_statvfs (r->ptr1, END);
+    case EIO_TRUNCATE: return eio_truncate (r->ptr1, r->offs, END);
+    case EIO_UTIME: return eio_utime (r->ptr1, r->nv1, r->nv2, END);
+    case EIO_CHMOD: return eio_chmod (r->ptr1, r->int2, END);
+    case EIO_CHOWN: return eio_chown (r->ptr1, r->int2, r->int3, END);
+    case EIO_UNLINK: return eio_unlink (r->ptr1, END);
+    case EIO_RMDIR: return eio_rmdir (r->ptr1, END);
+    case EIO_MKDIR: return eio_mkdir (r->ptr1, r->int2, END);
+    case EIO_RENAME: return eio_rename (r->ptr1, r->ptr2, END);
+    case EIO_MKNOD: return eio_mknod (r->ptr1, r->int2, r->offs, END);
+    case EIO_LINK: return eio_link (r->ptr1, r->ptr2, END);
+    case EIO_SYMLINK: return eio_symlink (r->ptr1, r->ptr2, END);
+    case EIO_READLINK: return eio_readlink (r->ptr1, END);
+    case EIO_SLURP:
+      return eio_slurp (r->ptr1, r->ptr2, r->size, r->offs, END);
+    default: return submit_fd_wrapper (r, cb, data);
+    }
+}
+
+static eio_req *
+submit_wrapper (const eio_req *r, eio_cb cb, void *data)
+{
+  switch (r->type)
+    {
+    case EIO_CUSTOM: return eio_custom (r->feed, END);
+    case EIO_WD_CLOSE: return eio_wd_close (r->wd, END);
+    case EIO_SYNC: return eio_sync (END);
+    case EIO_MSYNC: return eio_msync (r->ptr2, r->size, r->int1, END);
+    case EIO_MTOUCH: return eio_mtouch (r->ptr2, r->size, r->int1, END);
+    case EIO_MLOCK: return eio_mlock (r->ptr2, r->size, END);
+    case EIO_MLOCKALL: return eio_mlockall (r->int1, END);
+    case EIO_NOP: return eio_nop (END);
+    case EIO_BUSY: return eio_busy (r->nv1, END);
+    default: return submit_path_wrapper (r, cb, data);
+    }
+}
+
+/*****************************************************************************
+ * Running one                                                               *
+ *****************************************************************************/
+
+/* Long names, so that they need more than one block. */
+static void
+make_directory (int entries)
+{
+  char name[300];
+  int i;
+
+  ck_assert_int_eq (mkdir (path[DIR_PATH], 0700), 0);
+  for (i = 0; i < entries; ++i)
+    {
+      snprintf (name, sizeof name, "dir/%0200d", i);
+      write_file (scratch_path (name), "", 0);
+    }
+}
+
+static void
+make_fixture (void)
+{
+  int i;
+
+  for (i = 0; i < PATHS; ++i)
+    strcpy (path[i], scratch_path (names[i]));
+  for (i = 0; i < LENGTH; ++i)
+    content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
+  write_file (path[FILE_PATH], content, LENGTH);
+  ck_assert_int_eq (symlink ("file", path[LINK_PATH]), 0);
+
+  ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
+  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_CREAT, 0600),
+                          OUT), OUT);
+  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_APPEND),
+                          APPEND), APPEND);
+}
+
+/* What each run may have used up or left. */
+static void
+renew_fixture (void)
+{
+  if (unlink (path[NEW_PATH]) < 0)
+    rmdir (path[NEW_PATH]);
+  mkdir (path[SUB_PATH], 0700);
+  write_file (path[OLD_PATH], "", 0);
+  ck_assert_int_eq (ftruncate (OUT, 0), 0);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
+  ck_assert_int_eq (dup2 (DATA, SPARE), SPARE);
+  ck_assert_int_eq (dup2 (DATA, DUP), DUP);
+}
+
+typedef struct
+{
+  outcome seen; /* first, for note */
+  unsigned long digest;
+  int destroyed;
+  eio_req req;
+} run;
+
+static unsigned long
+hash (unsigned long h, const void *data, size_t size)
+{
+  const unsigned char *p = data;
+
+  while (size--)
+    h = (h ^ *p++) * 1099511628211UL;
+  return h;
+}
+
+/* Buffers of the library are never null on success. */
+static unsigned long
+hash_bytes (const eio_req *req)
+{
+  ck_assert_ptr_nonnull (req->ptr2);
+  return hash (req->result, req->ptr2, req->result);
+}
+
+static unsigned long
+hash_names (const eio_req *req)
+{
+  const char *name = req->ptr2;
+  unsigned long h = 0;
+  int i;
+
+  for (i = 0; i < req->result; ++i, name += strlen (name) + 1)
+    h = hash (h, name, strlen (name) + 1);
+  return h;
+}
+
+/* Tells a right result from a wrong one. */
+static unsigned long
+digest (const eio_req *req)
+{
+  const struct stat *st = req->ptr2;
+
+  if (req->result < 0)
+    return req->errorno;
+  switch (req->type)
+    {
+    case EIO_READ:
+    case EIO_SLURP:
+    case EIO_READLINK:
+    case EIO_REALPATH: return hash_bytes (req);
+    case EIO_READDIR: return hash_names (req) + req->int1;
+    case EIO_STAT:
+    case EIO_LSTAT:
+    case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
+    case EIO_STATVFS:
+    case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
+    case EIO_SEEK: return req->offs;
+    case EIO_OPEN: return 0;
+    default: return req->result;
+    }
+}
+
+static int
+ended (eio_req *req)
+{
+  run *r = req->data;
+
+  r->digest = digest (req);
+  if (req->type == EIO_OPEN && req->result >= 0)
+    close (req->result);
+  if (req->type == EIO_WD_OPEN && req->result >= 0)
+    eio_wd_close_sync (req->wd);
+  return note (req);
+}
+
+static void
+destroyed (eio_req *req)
+{
+  ++((run *)req->data)->destroyed;
+}
+
+enum { BY_WRAPPER, BY_SUBMIT };
+
+/* Runs the sample to its end.  Returns 0 when the wrapper returned null, and
+ * then checks why. */
+static int
+execute (const sample *s, int by, eio_wd wd, run *r)
+{
+  memset (r, 0, sizeof *r);
+  r->req = s->req;
+  r->req.wd = wd;
+  errno = 0;
+  if (by == BY_SUBMIT)
+    {
+      r->req.data = r;
+      r->req.finish = ended;
+      r->req.destroy = destroyed;
+      eio_submit (&r->req);
+    }
+  else if (!submit_wrapper (&r->req, ended, r))
+    {
+      ck_assert_int_eq (errno, ENOMEM);
+      ck_assert_uint_eq (eio_nreqs (), 0);
+      return 0;
+    }
+  host_drain ();
+  ck_assert_int_eq (r->seen.calls, 1);
+  ck_assert_int_eq (r->destroyed, by == BY_SUBMIT);
+  return 1;
+}
+
+/* Runs it with the wd it needs, if any, and with the given allocation
+ * failing.  Returns whether one did. */
+static int
+execute_starved (const sample *s, int by, int nth, int mode, run *r)
+{
+  eio_wd wd = 0;
+  int hungry, done;
+
+  renew_fixture ();
+  if (s->how == WD || s->req.type == EIO_WD_CLOSE)
+    wd = eio_wd_open_sync (0, path[SUB_PATH]);
+  ck_assert_ptr_ne (wd, EIO_INVALID_WD);
+
+  no_readahead = s->how == NO_READAHEAD;
+  starve (nth, mode);
+  done = execute (s, by, wd, r);
+  hungry = feed ();
+
+  if (s->req.type != EIO_WD_CLOSE || !done)
+    eio_wd_close_sync (wd);
+  if (!done || (r->seen.result == -1 && r->seen.errorno == ENOMEM))
+    ck_assert_msg (hungry, "ENOMEM without need");
+  return hungry;
+}
+
+/* A pool without workers is one that owes nothing. */
+static long
+rest (void)
+{
+  eio_set_max_parallel (0);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  ck_assert_uint_eq (eio_nready (), 0);
+  ck_assert_uint_eq (eio_npending (), 0);
+  return live;
+}
+
+static void
+wake (int warm)
+{
+  outcome o = { 0 };
+
+  eio_set_min_parallel (1);
+  if (!warm)
+    return;
+  ck_assert_ptr_nonnull (eio_nop (0, note, &o));
+  host_drain ();
+}
+
+/* The same on a worker that is there already, and on one that has to be
+ * started: then also its own allocations fail.  Returns whether any did. */
+static int
+check_starved (const sample *s, int by, int nth, int mode, int warm,
+               const run *clean)
+{
+  run r;
+  long blocks = rest ();
+  int fds, hungry;
+
+  renew_fixture ();
+  fds = count_fds ();
+  wake (warm);
+  hungry = execute_starved (s, by, nth, mode, &r);
+  if (r.seen.calls && r.digest != clean->digest)
+    {
+      ck_assert_msg (s->how != NO_READAHEAD, "READAHEAD needs no memory");
+      assert_fails (r.seen, ENOMEM);
+    }
+
+  /* The same worker must be none the worse for it. */
+  ck_assert_int_eq (execute_starved (s, by, 0, ONE, &r), 0);
+  ck_assert_int_eq (r.digest, clean->digest);
+
+  ck_assert_msg (rest () == blocks, "%s: %ld blocks, then %ld", s->name,
+                 blocks, (long)live);
+  renew_fixture ();
+  ck_assert_int_eq (count_fds (), fds);
+  return hungry;
+}
+
+static void
+check_sample (const sample *s, int by, int mode)
+{
+  run clean;
+  int nth, warm;
+
+  wake (1);
+  execute_starved (s, by, 0, ONE, &clean);
+  ck_assert_msg (clean.seen.result >= 0, "%s: %s", s->name,
+                 strerror (clean.seen.errorno));
+
+  for (warm = 0; warm < 2; ++warm)
+    for (nth = 1; check_starved (s, by, nth, mode, warm, &clean); ++nth)
+      ck_assert_msg (nth < 200, "%s never succeeds", s->name);
+}
+
+static void
+check_all_ways (const sample *s, int mode)
+{
+  host_start ();
+  make_fixture ();
+  make_directory (s->req.type == EIO_READDIR ? ENTRIES : 0);
+  if (s->how != WD)
+    check_sample (s, BY_WRAPPER, mode);
+  check_sample (s, BY_SUBMIT, mode);
+}
+
+START_TEST (request_survives_one_failing_allocation)
+{
+  check_all_ways (&samples[_i], ONE);
+}
+END_TEST
+
+START_TEST (request_survives_lasting_lack_of_memory)
+{
+  check_all_ways (&samples[_i], ALL_FROM);
+}
+END_TEST
+
+/*****************************************************************************
+ * The rest                                                                  *
+ *****************************************************************************/
+
+enum { MEMBERS = 5 };
+
+static outcome member[MEMBERS], whole;
+static int fed, accepted;
+
+static void
+add_member (eio_req *grp)
+{
+  eio_req *req = eio_nop (0, note, &member[fed++]);
+
+  if (req)
+    ++accepted;
+  else
+    ck_assert_int_eq (errno, ENOMEM);
+  eio_grp_add (grp, req);
+}
+
+static void
+add_until_enough (eio_req *grp)
+{
+  if (fed < MEMBERS)
+    add_member (grp);
+}
+
+static void
+add_all (eio_req *grp)
+{
+  while (fed < MEMBERS)
+    add_member (grp);
+}
+
+static void
+add_by_feeder (eio_req *grp)
+{
+  eio_grp_feed (grp, add_until_enough, 1);
+}
+
+/* Returns whether an allocation failed. */
+static int
+starve_group (void (*fill) (eio_req *), int nth, int mode)
+{
+  eio_req *grp;
+  int i, hungry, finished = 0;
+
+  memset (member, 0, sizeof member);
+  memset (&whole, 0, sizeof whole);
+  fed = accepted = 0;
+
+  starve (nth, mode);
+  errno = 0;
+  grp = eio_grp (note, &whole);
+  if (grp)
+    {
+      fill (grp);
+      host_drain ();
+    }
+  else
+    ck_assert_int_eq (errno, ENOMEM);
+  hungry = feed ();
+
+  for (i = 0; i < MEMBERS; ++i)
+    finished += member[i].calls;
+  ck_assert_int_eq (finished, accepted);
+  ck_assert_int_eq (whole.calls, grp != 0);
+  ck_assert (hungry || finished == MEMBERS);
+  return hungry;
+}
+
+static void
+check_group (void (*fill) (eio_req *))
+{
+  int mode, nth;
+  long blocks;
+
+  host_start ();
+  wake (1);
+  starve_group (fill, 0, ONE);
+  blocks = rest ();
+  for (mode = ONE; mode <= ALL_FROM; ++mode)
+    for (nth = 1, wake (0); starve_group (fill, nth, mode); ++nth)
+      {
+        ck_assert_int_eq (starve_group (fill, 0, ONE), 0);
+        ck_assert_int_eq (rest (), blocks);
+        wake (nth & 1);
+      }
+  ck_assert_int_eq (rest (), blocks);
+}
+
+START_TEST (group_survives_without_some_members)
+{
+  check_group (add_all);
+}
+END_TEST
+
+START_TEST (feeder_that_gets_no_memory_ends_the_group)
+{
+  check_group (add_by_feeder);
+}
+END_TEST
+
+START_TEST (init_says_enomem_and_can_be_repeated)
+{
+  outcome o = { 0 };
+  int nth, hungry = 1;
+
+  for (nth = 1; hungry; ++nth)
+    {
+      int result;
+
+      starve (nth, ALL_FROM);
+      errno = 0;
+      result = eio_init (0, 0);
+      hungry = feed ();
+      if (hungry)
+        ck_assert (result == 0 || (result == -1 && errno == ENOMEM));
+      else
+        ck_assert_int_eq (result, 0);
+    }
+  host_start ();
+  ck_assert_ptr_nonnull (eio_nop (0, note, &o));
+  host_drain ();
+  assert_ok (o, 0);
+}
+END_TEST
+
+START_TEST (wd_open_sync_leaves_nothing_behind)
+{
+  long blocks;
+  int nth, fds, hungry = 1;
+
+  host_start ();
+  make_fixture ();
+  make_directory (0);
+  blocks = live;
+  fds = count_fds ();
+  for (nth = 1; hungry; ++nth)
+    {
+      eio_wd wd;
+
+      starve (nth, ONE);
+      errno = 0;
+      wd = eio_wd_open_sync (0, path[DIR_PATH]);
+      hungry = feed ();
+      if (wd != EIO_INVALID_WD)
+        eio_wd_close_sync (wd);
+      else
+        ck_assert (hungry && errno == ENOMEM);
+      ck_assert_int_eq (live, blocks);
+      ck_assert_int_eq (count_fds (), fds);
+    }
+  ck_assert_int_gt (nth, 2);
+}
+END_TEST
+
+START_TEST (sendfile_sync_leaves_nothing_behind)
+{
+  long blocks;
+  int nth, hungry = 1;
+
+  host_start ();
+  make_fixture ();
+  blocks = live;
+  for (nth = 1; hungry; ++nth)
+    {
+      eio_ssize_t result;
+
+      starve (nth, ONE);
+      errno = 0;
+      result = eio_sendfile_sync (APPEND, DATA, 0, LENGTH);
+      hungry = feed ();
+      if (result == -1)
+        ck_assert (hungry && errno == ENOMEM);
+      else
+        ck_assert_int_eq (result, LENGTH);
+      ck_assert_int_eq (live, blocks);
+    }
+}
+END_TEST
+
+/* Executed, then cancelled: what they opened is closed by a worker, which
+ * takes a request, which takes memory. */
+START_TEST (cancelled_open_is_closed_without_memory)
+{
+  outcome o = { 0 };
+  eio_req *req;
+  long blocks;
+  int fds;
+
+  host_start ();
+  make_fixture ();
+  make_directory (0);
+  wake (1);
+  blocks = rest ();
+  fds = count_fds ();
+  wake (1);
+
+  req = _i ? eio_wd_open (path[DIR_PATH], 0, note, &o)
+           : eio_open (path[FILE_PATH], O_RDONLY, 0, 0, note, &o);
+  wait_until (eio_npending () == 1);
+  eio_cancel (req);
+  starve (1, ALL_FROM);
+  host_drain ();
+  feed ();
+
+  ck_assert_int_eq (o.calls, 0);
+  ck_assert_int_eq (rest (), blocks);
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* Lasting lack of memory, or just that of the first worker's. */
+START_TEST (pool_without_memory_for_workers_goes_on)
+{
+  enum { N = 50 };
+  static eio_req reqs[N];
+  static outcome seen[N];
+  outcome after = { 0 };
+  int i;
+
+  host_start ();
+  starve (1, _i ? ALL_FROM : ONE);
+  for (i = 0; i < N; ++i)
+    {
+      reqs[i].type = EIO_NOP;
+      reqs[i].finish = note;
+      reqs[i].data = &seen[i];
+      eio_submit (&reqs[i]);
+    }
+  host_drain ();
+  for (i = 0; i < N; ++i)
+    assert_ok (seen[i], 0);
+  ck_assert_int_gt (feed (), 0);
+
+  ck_assert_ptr_nonnull (eio_nop (0, note, &after));
+  wait_until (eio_nthreads ());
+  host_drain ();
+  assert_ok (after, 0);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("oom");
+  TCase *each = tcase_create ("each request");
+  TCase *rest_of_it = tcase_create ("the rest");
+
+  tcase_set_timeout (each, 60);
+  tcase_add_loop_test (each, request_survives_one_failing_allocation, 0,
+                       SAMPLES);
+  tcase_add_loop_test (each, request_survives_lasting_lack_of_memory, 0,
+                       SAMPLES);
+  suite_add_tcase (suite, each);
+
+  tcase_set_timeout (rest_of_it, 60);
+  tcase_add_test (rest_of_it, group_survives_without_some_members);
+  tcase_add_test (rest_of_it, feeder_that_gets_no_memory_ends_the_group);
+  tcase_add_test (rest_of_it, init_says_enomem_and_can_be_repeated);
+  tcase_add_test (rest_of_it, wd_open_sync_leaves_nothing_behind);
+  tcase_add_test (rest_of_it, sendfile_sync_leaves_nothing_behind);
+  tcase_add_loop_test (rest_of_it, cancelled_open_is_closed_without_memory, 0,
+                       2);
+  tcase_add_loop_test (rest_of_it, pool_without_memory_for_workers_goes_on, 0,
+                       2);
+  suite_add_tcase (suite, rest_of_it);
+  return run_suite (suite);
+}

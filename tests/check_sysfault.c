@@ -1,0 +1,2123 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* The system misbehaves.  eio.c is included with its system calls replaced by
+ * ones that fail, are interrupted, move fewer bytes or are missing, as each
+ * test says. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include "support.h"
+#include "ecb.h"
+
+/* Whatever eio.c includes has to come before its names are replaced. */
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#include <utime.h>
+
+/*****************************************************************************
+ * Calls that misbehave                                                      *
+ *****************************************************************************/
+
+/* Calls that say -1 and errno: return type, name, parameters, arguments. */
+#define PLAIN_CALLS(X) \
+  X (int, dup, (int fd), (fd)) \
+  X (int, dup2, (int fd, int fd2), (fd, fd2)) \
+  X (int, fchmod, (int fd, mode_t mode), (fd, mode)) \
+  X (int, fchmodat, (int at, const char *p, mode_t mode, int flags), \
+     (at, p, mode, flags)) \
+  X (int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid)) \
+  X (int, fchownat, (int at, const char *p, uid_t u, gid_t g, int flags), \
+     (at, p, u, g, flags)) \
+  X (int, fstatat, (int at, const char *p, struct stat *st, int flags), \
+     (at, p, st, flags)) \
+  X (int, fstatvfs, (int fd, struct statvfs *st), (fd, st)) \
+  X (int, ftruncate, (int fd, off_t length), (fd, length)) \
+  X (int, futimens, (int fd, const struct timespec *times), (fd, times)) \
+  X (int, linkat, (int at, const char *p, int at2, const char *q, int flags), \
+     (at, p, at2, q, flags)) \
+  X (off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence)) \
+  X (int, madvise, (void *addr, size_t size, int how), (addr, size, how)) \
+  X (int, mkdirat, (int at, const char *p, mode_t mode), (at, p, mode)) \
+  X (int, mknodat, (int at, const char *p, mode_t mode, dev_t dev), \
+     (at, p, mode, dev)) \
+  X (int, msync, (void *addr, size_t size, int flags), (addr, size, flags)) \
+  X (ssize_t, readahead, (int fd, off_t offset, size_t size), \
+     (fd, offset, size)) \
+  X (ssize_t, readlinkat, (int at, const char *p, char *buf, size_t size), \
+     (at, p, buf, size)) \
+  X (int, renameat, (int at, const char *p, int at2, const char *q), \
+     (at, p, at2, q)) \
+  X (int, statvfs, (const char *p, struct statvfs *st), (p, st)) \
+  X (int, symlinkat, (const char *p, int at, const char *q), (p, at, q)) \
+  X (int, truncate, (const char *p, off_t length), (p, length)) \
+  X (int, unlinkat, (int at, const char *p, int flags), (at, p, flags)) \
+  X (int, utimensat, (int at, const char *p, const struct timespec *times, \
+                      int flags), (at, p, times, flags))
+
+/* Those that pretend to work: how long a disk takes, what its file system can
+ * do, and how much memory this user may lock, is beside the point here. */
+#define IDLE_CALLS(X) \
+  X (int, fallocate, (int fd, int mode, off_t offset, off_t length), \
+     ((void)fd, (void)mode, (void)offset, (void)length)) \
+  X (int, fdatasync, (int fd), ((void)fd)) \
+  X (int, fsync, (int fd), ((void)fd)) \
+  X (int, mlock, (const void *addr, size_t size), \
+     ((void)addr, (void)size)) \
+  X (int, mlockall, (int flags), ((void)flags)) \
+  X (int, sync_file_range, (int fd, off_t offset, off_t size, unsigned how), \
+     ((void)fd, (void)offset, (void)size, (void)how))
+
+/* Those that return an error number. */
+#define ERROR_CALLS(X) \
+  X (int, pthread_attr_init, (pthread_attr_t *attr), (attr)) \
+  X (int, pthread_attr_setstacksize, (pthread_attr_t *attr, size_t size), \
+     (attr, size)) \
+  X (int, pthread_cond_init, \
+     (pthread_cond_t *cond, const pthread_condattr_t *attr), (cond, attr)) \
+  X (int, pthread_condattr_init, (pthread_condattr_t *attr), (attr)) \
+  X (int, pthread_condattr_setclock, \
+     (pthread_condattr_t *attr, clockid_t clock), (attr, clock)) \
+  X (int, pthread_getschedparam, \
+     (pthread_t thread, int *policy, struct sched_param *param), \
+     (thread, policy, param)) \
+  X (int, pthread_setschedparam, \
+     (pthread_t thread, int policy, const struct sched_param *param), \
+     (thread, policy, param))
+
+#define OTHER_CALLS(X) \
+  X (, close, , ) X (, closedir, , ) X (, fcntl, , ) X (, fdopendir, , ) \
+  X (, fstat, , ) X (, getcwd, , ) X (, ioctl, , ) X (, nanosleep, , ) X (, openat, , ) \
+  X (, prctl, , ) X (, pread, , ) X (, pthread_create, , ) X (, pwrite, , ) \
+  X (, read, , ) X (, readdir, , ) X (, renameat2, , ) X (, sendfile, , ) \
+  X (, sched_getaffinity, , ) X (, sched_setaffinity, , ) X (, sync, , ) \
+  X (, syncfs, , ) X (, write, , )
+
+enum
+{
+  F_none,
+#define SLOT(type, name, params, args) F_##name,
+  PLAIN_CALLS (SLOT) IDLE_CALLS (SLOT) ERROR_CALLS (SLOT) OTHER_CALLS (SLOT)
+#undef SLOT
+  F_count
+};
+
+static const char *const call_names[F_count] = {
+#define NAME(type, name, params, args) [F_##name] = #name,
+  PLAIN_CALLS (NAME) IDLE_CALLS (NAME) ERROR_CALLS (NAME) OTHER_CALLS (NAME)
+#undef NAME
+};
+
+enum { FOR_EVER = INT_MAX };
+
+static struct
+{
+  atomic_int calls; /* since it was armed */
+  atomic_int error; /* what it fails with, 0: it does not */
+  atomic_int first; /* how many calls go well before */
+  atomic_int times; /* how many fail */
+  atomic_long most; /* bytes that a transfer moves, 0: all */
+} faults[F_count];
+
+static void
+arm (int which, int error, int first, int times)
+{
+  faults[which].calls = 0;
+  faults[which].first = first;
+  faults[which].times = times;
+  faults[which].error = error;
+}
+
+static void
+arm_short (int which, long most)
+{
+  faults[which].calls = 0;
+  faults[which].most = most;
+}
+
+static void
+disarm (void)
+{
+  int i;
+
+  for (i = 0; i < F_count; ++i)
+    {
+      arm (i, 0, 0, 0);
+      faults[i].most = 0;
+    }
+}
+
+static int
+calls_of (int which)
+{
+  return faults[which].calls;
+}
+
+/* Returns the error that this call has to fail with, or 0. */
+static int
+error_of (int which)
+{
+  int n = atomic_fetch_add (&faults[which].calls, 1);
+  int first = faults[which].first;
+
+  return n >= first && n - first < faults[which].times ? faults[which].error
+                                                       : 0;
+}
+
+static int
+fails (int which)
+{
+  int error = error_of (which);
+
+  if (error)
+    errno = error;
+  return error != 0;
+}
+
+static size_t
+shorten (int which, size_t size)
+{
+  size_t most = faults[which].most;
+
+  return most && most < size ? most : size;
+}
+
+#define PLAIN(type, name, params, args) \
+  ecb_unused static type fault_##name params \
+  { \
+    return fails (F_##name) ? -1 : name args; \
+  }
+#define IDLE(type, name, params, args) \
+  ecb_unused static type fault_##name params \
+  { \
+    args; \
+    return fails (F_##name) ? -1 : 0; \
+  }
+#define ERROR(type, name, params, args) \
+  ecb_unused static type fault_##name params \
+  { \
+    int error = error_of (F_##name); \
+    return error ? error : name args; \
+  }
+PLAIN_CALLS (PLAIN)
+IDLE_CALLS (IDLE)
+ERROR_CALLS (ERROR)
+#undef PLAIN
+#undef IDLE
+#undef ERROR
+
+#define TRANSFER(name, params, args) \
+  ecb_unused static ssize_t fault_##name params \
+  { \
+    size = shorten (F_##name, size); \
+    return fails (F_##name) ? -1 : name args; \
+  }
+TRANSFER (pread, (int fd, void *buf, size_t size, off_t offset),
+          (fd, buf, size, offset))
+TRANSFER (pwrite, (int fd, const void *buf, size_t size, off_t offset),
+          (fd, buf, size, offset))
+TRANSFER (read, (int fd, void *buf, size_t size), (fd, buf, size))
+TRANSFER (write, (int fd, const void *buf, size_t size), (fd, buf, size))
+TRANSFER (sendfile, (int ofd, int ifd, off_t *offset, size_t size),
+          (ofd, ifd, offset, size))
+#undef TRANSFER
+
+/* Descriptors are closed even when close fails; closing one that is not open
+ * is a bug of the caller's that would hit another's descriptor. */
+static atomic_int bad_closes;
+
+static int
+fault_close (int fd)
+{
+  if (close (fd))
+    ++bad_closes;
+  return fails (F_close) ? -1 : 0;
+}
+
+static int
+fault_closedir (DIR *dir)
+{
+  if (closedir (dir))
+    ++bad_closes;
+  return fails (F_closedir) ? -1 : 0;
+}
+
+static int
+fault_openat (int at, const char *path, int flags, mode_t mode)
+{
+  return fails (F_openat) ? -1 : openat (at, path, flags, mode);
+}
+
+static int
+fault_fcntl (int fd, int command, void *arg)
+{
+  return fails (F_fcntl) ? -1 : fcntl (fd, command, arg);
+}
+
+static int
+fault_ioctl (int fd, unsigned long command, void *arg)
+{
+  return fails (F_ioctl) ? -1 : ioctl (fd, command, arg);
+}
+
+static DIR *
+fault_fdopendir (int fd)
+{
+  return fails (F_fdopendir) ? 0 : fdopendir (fd);
+}
+
+/* What fstat adds to the size of files. */
+static _Atomic off_t size_lie;
+
+static int
+fault_fstat (int fd, struct stat *st)
+{
+  int res = fails (F_fstat) ? -1 : fstat (fd, st);
+
+  if (!res && S_ISREG (st->st_mode))
+    st->st_size += size_lie;
+  return res;
+}
+
+/* Whose names begin with one of these are of unknown type. */
+static const char *_Atomic untyped;
+
+static struct dirent *
+fault_readdir (DIR *dir)
+{
+  const char *firsts = untyped;
+  struct dirent *de = fails (F_readdir) ? 0 : readdir (dir);
+
+  if (de && firsts && strchr (firsts, de->d_name[0]))
+    de->d_type = DT_UNKNOWN;
+  return de;
+}
+
+static char *
+fault_getcwd (char *buf, size_t size)
+{
+  return fails (F_getcwd) ? 0 : getcwd (buf, size);
+}
+
+static int
+fault_nanosleep (const struct timespec *delay, struct timespec *rest)
+{
+  if (!fails (F_nanosleep))
+    return nanosleep (delay, rest);
+  if (rest)
+    *rest = *delay;
+  return -1;
+}
+
+static int
+fault_prctl (int option, unsigned long a, unsigned long b, unsigned long c,
+             unsigned long d)
+{
+  return fails (F_prctl) ? -1 : prctl (option, a, b, c, d);
+}
+
+static void
+fault_sync (void)
+{
+  ++faults[F_sync].calls;
+}
+
+static int
+call_by_number (long number)
+{
+  switch (number)
+    {
+    case SYS_renameat2: return F_renameat2;
+    case SYS_sched_getaffinity: return F_sched_getaffinity;
+    case SYS_sched_setaffinity: return F_sched_setaffinity;
+    case SYS_syncfs: return F_syncfs;
+    default: return F_none;
+    }
+}
+
+static long
+fault_syscall (long number, long a, long b, long c, long d, long e, long f)
+{
+  if (fails (call_by_number (number)))
+    return -1;
+  return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e, f);
+}
+
+/* A thread that has a stack of less than this is refused. */
+static atomic_size_t stack_wanted;
+
+static int
+fault_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
+                      void *(*proc) (void *), void *arg)
+{
+  int error = error_of (F_pthread_create);
+  size_t size = 0;
+
+  if (!error && attr && !pthread_attr_getstacksize (attr, &size)
+      && size < stack_wanted)
+    error = EINVAL;
+  return error ? error : pthread_create (thread, attr, proc, arg);
+}
+
+/* Blocks of memory handed out and not freed. */
+static atomic_long live;
+
+static void *
+counted (void *p)
+{
+  if (p)
+    ++live;
+  return p;
+}
+
+ecb_unused static void *
+fault_malloc (size_t size)
+{
+  return counted (malloc (size));
+}
+
+ecb_unused static void *
+fault_calloc (size_t count, size_t size)
+{
+  return counted (calloc (count, size));
+}
+
+ecb_unused static void *
+fault_realloc (void *p, size_t size)
+{
+  void *q = realloc (p, size);
+
+  return p ? q : counted (q);
+}
+
+ecb_unused static void
+fault_free (void *p)
+{
+  if (p)
+    --live;
+  free (p);
+}
+
+#define close(fd)               fault_close (fd)
+#define closedir(dir)           fault_closedir (dir)
+#define dup(fd)                 fault_dup (fd)
+#define dup2(fd, fd2)           fault_dup2 (fd, fd2)
+#define fallocate(...)          fault_fallocate (__VA_ARGS__)
+#define fchmod(...)             fault_fchmod (__VA_ARGS__)
+#define fchmodat(...)           fault_fchmodat (__VA_ARGS__)
+#define fchown(...)             fault_fchown (__VA_ARGS__)
+#define fchownat(...)           fault_fchownat (__VA_ARGS__)
+#define fdatasync(fd)           fault_fdatasync (fd)
+#define fdopendir(fd)           fault_fdopendir (fd)
+#define fstat(...)              fault_fstat (__VA_ARGS__)
+#define fstatat(...)            fault_fstatat (__VA_ARGS__)
+#define fstatvfs(...)           fault_fstatvfs (__VA_ARGS__)
+#define fsync(fd)               fault_fsync (fd)
+#define ftruncate(...)          fault_ftruncate (__VA_ARGS__)
+#define futimens(...)           fault_futimens (__VA_ARGS__)
+#define getcwd(...)             fault_getcwd (__VA_ARGS__)
+#define ioctl(...)              fault_ioctl (__VA_ARGS__)
+#define linkat(...)             fault_linkat (__VA_ARGS__)
+#define lseek(...)              fault_lseek (__VA_ARGS__)
+#define madvise(...)            fault_madvise (__VA_ARGS__)
+#define mkdirat(...)            fault_mkdirat (__VA_ARGS__)
+#define mknodat(...)            fault_mknodat (__VA_ARGS__)
+#define mlock(...)              fault_mlock (__VA_ARGS__)
+#define mlockall(flags)         fault_mlockall (flags)
+#define msync(...)              fault_msync (__VA_ARGS__)
+#define nanosleep(...)          fault_nanosleep (__VA_ARGS__)
+#define pread(...)              fault_pread (__VA_ARGS__)
+#define pwrite(...)             fault_pwrite (__VA_ARGS__)
+#define read(...)               fault_read (__VA_ARGS__)
+#define readahead(...)          fault_readahead (__VA_ARGS__)
+#define readdir(dir)            fault_readdir (dir)
+#define readlinkat(...)         fault_readlinkat (__VA_ARGS__)
+#define renameat(...)           fault_renameat (__VA_ARGS__)
+#define sendfile(...)           fault_sendfile (__VA_ARGS__)
+#define statvfs(...)            fault_statvfs (__VA_ARGS__)
+#define symlinkat(...)          fault_symlinkat (__VA_ARGS__)
+#define sync()                  fault_sync ()
+#define sync_file_range(...)    fault_sync_file_range (__VA_ARGS__)
+#define truncate(...)           fault_truncate (__VA_ARGS__)
+#define unlinkat(...)           fault_unlinkat (__VA_ARGS__)
+#define utimensat(...)          fault_utimensat (__VA_ARGS__)
+#define write(...)              fault_write (__VA_ARGS__)
+
+#define pthread_attr_init(a)             fault_pthread_attr_init (a)
+#define pthread_attr_setstacksize(a, n)  fault_pthread_attr_setstacksize (a, n)
+#define pthread_cond_init(c, a)          fault_pthread_cond_init (c, a)
+#define pthread_condattr_init(a)         fault_pthread_condattr_init (a)
+#define pthread_condattr_setclock(a, c)  fault_pthread_condattr_setclock (a, c)
+#define pthread_create(...)              fault_pthread_create (__VA_ARGS__)
+#define pthread_getschedparam(...)       \
+  fault_pthread_getschedparam (__VA_ARGS__)
+#define pthread_setschedparam(...)       \
+  fault_pthread_setschedparam (__VA_ARGS__)
+
+/* Those with a variable number of arguments. */
+#define openat(...)  FAULT_OPENAT (__VA_ARGS__, 0, 0)
+#define fcntl(...)   FAULT_FCNTL (__VA_ARGS__, 0, 0)
+#define prctl(...)   FAULT_PRCTL (__VA_ARGS__, 0, 0, 0, 0, 0)
+#define syscall(...) FAULT_SYSCALL (__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define FAULT_OPENAT(at, path, flags, mode, ...) \
+  fault_openat (at, path, flags, mode)
+#define FAULT_FCNTL(fd, command, arg, ...) \
+  fault_fcntl (fd, command, (void *)(intptr_t)(arg))
+#define FAULT_PRCTL(option, a, b, c, d, ...) fault_prctl (option, a, b, c, d)
+#define FAULT_SYSCALL(nr, a, b, c, d, e, f, ...) \
+  fault_syscall (nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), \
+                 (long)(f))
+
+#define malloc  fault_malloc
+#define calloc  fault_calloc
+#define realloc fault_realloc
+#define free    fault_free
+
+#include "eio.c"
+
+#undef close
+#undef closedir
+#undef dup
+#undef dup2
+#undef fallocate
+#undef fchmod
+#undef fchmodat
+#undef fchown
+#undef fchownat
+#undef fdatasync
+#undef fdopendir
+#undef fstat
+#undef fstatat
+#undef fstatvfs
+#undef fsync
+#undef ftruncate
+#undef futimens
+#undef getcwd
+#undef ioctl
+#undef linkat
+#undef lseek
+#undef madvise
+#undef mkdirat
+#undef mknodat
+#undef mlock
+#undef mlockall
+#undef msync
+#undef nanosleep
+#undef pread
+#undef pwrite
+#undef read
+#undef readahead
+#undef readdir
+#undef readlinkat
+#undef renameat
+#undef sendfile
+#undef statvfs
+#undef symlinkat
+#undef sync
+#undef sync_file_range
+#undef truncate
+#undef unlinkat
+#undef utimensat
+#undef write
+#undef pthread_attr_init
+#undef pthread_attr_setstacksize
+#undef pthread_cond_init
+#undef pthread_condattr_init
+#undef pthread_condattr_setclock
+#undef pthread_create
+#undef pthread_getschedparam
+#undef pthread_setschedparam
+#undef openat
+#undef fcntl
+#undef prctl
+#undef syscall
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+
+/*****************************************************************************
+ * A sample of every request that makes a call                               *
+ *****************************************************************************/
+
+/* Descriptors, fixed so that the samples can be constant.  SPARE is what
+ * close closes, DUP what dup2 makes. */
+enum { DATA = 60, OUT, SPARE, DUP };
+
+enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
+static char path[PATHS][5000];
+static const char *const names[PATHS]
+  = { "file", "dir", "link", "old", "new", "sub" };
+
+enum { LENGTH = 100000, ENTRIES = 40 };
+static char content[LENGTH];
+static char buffer[LENGTH];
+static char mapped[65536] __attribute__ ((aligned (65536)));
+
+/* call: the one whose error becomes the request's; errors: such errors, 0 at
+ * the end; missing: a call that the system does not have meanwhile. */
+typedef struct
+{
+  const char *name;
+  int call, missing, in_wd;
+  const int *errors;
+  eio_req req;
+} sample;
+
+#define S(name, call, errors, ...) \
+  { #name, F_##call, 0, 0, errors, { .type = EIO_##name, __VA_ARGS__ } }
+#define WITHOUT(missing, name, call, errors, ...) \
+  { #name, F_##call, F_##missing, 0, errors, \
+    { .type = EIO_##name, __VA_ARGS__ } }
+#define WD(name, call, errors, ...) \
+  { #name, F_##call, 0, 1, errors, { .type = EIO_##name, __VA_ARGS__ } }
+#define P(name)      .ptr1 = path[name##_PATH]
+#define TO(name)     .ptr2 = path[name##_PATH]
+#define IN(wd_path)  .ptr1 = (void *)(wd_path)
+#define FD           .int1 = DATA
+#define BUF(bytes)   .ptr2 = buffer, .size = (bytes)
+#define MEM          .ptr2 = mapped, .size = sizeof mapped
+#define COPY         .int1 = OUT, .int2 = DATA, .size = LENGTH
+#define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
+                             | EIO_READDIR_STAT_ORDER
+
+static const int none[] = { 0 };
+static const int open_errors[]
+  = { EACCES, EIO, ELOOP, EMFILE, ENFILE, ENOMEM, ENXIO, ETXTBSY, 0 };
+static const int path_errors[]
+  = { EACCES, EIO, ELOOP, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS, 0 };
+static const int make_errors[]
+  = { EACCES, EDQUOT, EEXIST, EIO, EMLINK, ENOSPC, EROFS, EXDEV, 0 };
+static const int fd_errors[] = { EBADF, EINVAL, EIO, ENOMEM, EPERM, 0 };
+static const int read_errors[] = { EAGAIN, EBADF, EIO, EISDIR, ENOMEM, 0 };
+static const int write_errors[]
+  = { EAGAIN, EBADF, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE, 0 };
+static const int sync_errors[] = { EBADF, EDQUOT, EIO, ENOSPC, EROFS, 0 };
+static const int alloc_errors[]
+  = { EFBIG, EIO, ENODEV, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, ETXTBSY, 0 };
+static const int lock_errors[] = { EAGAIN, ENOMEM, EPERM, 0 };
+static const int populate_errors[] = { EFAULT, EIO, ENOMEM, 0 };
+static const int flag_errors[] = { EEXIST, EINVAL, ENOSYS, EXDEV, 0 };
+static const int ahead_errors[] = { EBADF, EINVAL, 0 };
+
+/* clang-format off */
+static const sample samples[] = {
+  S  (WD_OPEN,  openat, open_errors, P (DIR)),
+  S  (WD_OPEN,  readlinkat, none, P (LINK)),
+  WD (WD_OPEN,  openat, open_errors, IN ("../dir")),
+  S  (DUP2,     dup2, fd_errors, FD, .int2 = DUP),
+  S  (SEEK,     lseek, fd_errors, FD, .offs = 5),
+  S  (READ,     pread, read_errors, FD, BUF (LENGTH)),
+  S  (READ,     pread, read_errors, FD, .size = LENGTH + 9),
+  S  (READ,     read, read_errors, FD, BUF (LENGTH), .offs = -1),
+  S  (WRITE,    pwrite, write_errors, FD, .ptr2 = content, .size = 9),
+  S  (WRITE,    write, write_errors, .int1 = OUT, BUF (9), .offs = -1),
+  S  (FCNTL,    fcntl, fd_errors, FD, .int2 = F_GETFL),
+  S  (IOCTL,    ioctl, fd_errors, FD, .int2 = FIONREAD, BUF (0)),
+  S  (READAHEAD, readahead, ahead_errors, FD, .size = LENGTH),
+  WITHOUT (readahead, READAHEAD, pread, none, FD, .size = LENGTH),
+  S  (SENDFILE, sendfile, write_errors, COPY),
+  WITHOUT (sendfile, SENDFILE, pread, read_errors, COPY),
+  WITHOUT (sendfile, SENDFILE, write, write_errors, COPY),
+  S  (FSTAT,    fstat, fd_errors, FD),
+  S  (FSTATVFS, fstatvfs, fd_errors, FD),
+  S  (FTRUNCATE, ftruncate, fd_errors, FD, .offs = LENGTH),
+  S  (FUTIME,   futimens, fd_errors, FD, .nv1 = 1, .nv2 = 2),
+  S  (FCHMOD,   fchmod, fd_errors, FD, .int2 = 0640),
+  S  (FCHOWN,   fchown, fd_errors, FD, .int2 = -1, .int3 = -1),
+  S  (FSYNC,    fsync, sync_errors, FD),
+  S  (FDATASYNC, fdatasync, sync_errors, FD),
+  WITHOUT (fdatasync, FDATASYNC, fsync, sync_errors, FD),
+  S  (SYNCFS,   syncfs, sync_errors, FD),
+  S  (SYNC_FILE_RANGE, sync_file_range, sync_errors, FD, .size = 9),
+  WITHOUT (sync_file_range, SYNC_FILE_RANGE, fdatasync, sync_errors, FD),
+  S  (MSYNC,    msync, lock_errors, MEM, .int1 = EIO_MS_ASYNC),
+  S  (MTOUCH,   madvise, populate_errors, MEM),
+  S  (MTOUCH,   madvise, populate_errors, MEM, .int1 = EIO_MT_MODIFY),
+  S  (FALLOCATE, fallocate, alloc_errors, FD, .size = 9),
+  S  (MLOCK,    mlock, lock_errors, MEM),
+  S  (MLOCKALL, mlockall, lock_errors, .int1 = EIO_MCL_CURRENT),
+  S  (REALPATH, readlinkat, path_errors, P (LINK)),
+  S  (REALPATH, getcwd, path_errors, IN (".")),
+  WD (REALPATH, fstatat, path_errors, IN ("..")),
+  WD (REALPATH, fstat, path_errors, IN ("../link")),
+  S  (READDIR,  openat, open_errors, P (DIR)),
+  S  (READDIR,  fdopendir, open_errors, P (DIR), SORTED),
+  S  (READDIR,  readdir, fd_errors, P (DIR), SORTED),
+  S  (OPEN,     openat, open_errors, P (FILE)),
+  S  (STAT,     fstatat, path_errors, P (LINK)),
+  S  (LSTAT,    fstatat, path_errors, P (LINK)),
+  S  (STATVFS,  statvfs, path_errors, P (FILE)),
+  WD (STATVFS,  fstatvfs, path_errors, IN ("../file")),
+  S  (TRUNCATE, truncate, path_errors, P (FILE), .offs = LENGTH),
+  WD (TRUNCATE, openat, open_errors, IN ("../file"), .offs = LENGTH),
+  S  (UTIME,    utimensat, path_errors, P (FILE), .nv1 = 1, .nv2 = 2),
+  S  (CHMOD,    fchmodat, path_errors, P (FILE), .int2 = 0640),
+  S  (CHOWN,    fchownat, path_errors, P (FILE), .int2 = -1, .int3 = -1),
+  S  (UNLINK,   unlinkat, path_errors, P (OLD)),
+  S  (RMDIR,    unlinkat, path_errors, P (SUB)),
+  WD (RMDIR,    unlinkat, path_errors, IN (".")),
+  S  (MKDIR,    mkdirat, make_errors, P (NEW), .int2 = 0700),
+  S  (RENAME,   renameat, make_errors, P (OLD), TO (NEW)),
+  WD (RENAME,   renameat, make_errors, IN ("."), TO (NEW)),
+  S  (RENAME,   renameat2, flag_errors, P (OLD), TO (NEW),
+                .int2 = EIO_RENAME_NOREPLACE),
+  S  (MKNOD,    mknodat, make_errors, P (NEW), .int2 = S_IFIFO | 0600),
+  S  (LINK,     linkat, make_errors, P (OLD), TO (NEW)),
+  S  (SYMLINK,  symlinkat, make_errors, IN ("anything"), TO (NEW)),
+  S  (READLINK, readlinkat, path_errors, P (LINK)),
+  S  (SLURP,    openat, open_errors, P (FILE)),
+  S  (SLURP,    fstat, fd_errors, P (FILE), .offs = -5),
+  S  (SLURP,    pread, read_errors, P (FILE)),
+  S  (SLURP,    pread, read_errors, P (FILE), BUF (10)),
+};
+/* clang-format on */
+
+enum { SAMPLES = sizeof samples / sizeof *samples };
+
+/*****************************************************************************
+ * Running one                                                               *
+ *****************************************************************************/
+
+static void
+make_directory (int entries)
+{
+  char name[100];
+  int i;
+
+  ck_assert_int_eq (mkdir (path[DIR_PATH], 0700), 0);
+  for (i = 0; i < entries; ++i)
+    {
+      snprintf (name, sizeof name, "dir/%d", i);
+      write_file (scratch_path (name), "", 0);
+    }
+}
+
+static void
+make_fixture (int entries)
+{
+  int i;
+
+  for (i = 0; i < PATHS; ++i)
+    strcpy (path[i], scratch_path (names[i]));
+  for (i = 0; i < LENGTH; ++i)
+    content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
+  write_file (path[FILE_PATH], content, LENGTH);
+  ck_assert_int_eq (symlink ("dir", path[LINK_PATH]), 0);
+  make_directory (entries);
+
+  ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
+  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_CREAT, 0600),
+                          OUT), OUT);
+}
+
+/* What each run may have used up or left. */
+static void
+renew_fixture (void)
+{
+  if (unlink (path[NEW_PATH]) < 0)
+    rmdir (path[NEW_PATH]);
+  mkdir (path[SUB_PATH], 0700);
+  write_file (path[OLD_PATH], "", 0);
+  ck_assert_int_eq (ftruncate (OUT, 0), 0);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_SET), 0);
+  ck_assert_int_eq (dup2 (DATA, SPARE), SPARE);
+  ck_assert_int_eq (dup2 (DATA, DUP), DUP);
+  memset (buffer, '-', sizeof buffer);
+}
+
+typedef struct
+{
+  outcome seen; /* first, for note */
+  unsigned long digest;
+  int flags; /* int1 at the end */
+  int calls[F_count];
+  eio_req req;
+} run;
+
+static unsigned long
+hash (unsigned long h, const void *data, size_t size)
+{
+  const unsigned char *p = data;
+
+  while (size--)
+    h = (h ^ *p++) * 1099511628211UL;
+  return h;
+}
+
+static unsigned long
+hash_names (const eio_req *req)
+{
+  const char *name = req->ptr2;
+  unsigned long h = 0;
+  int i;
+
+  for (i = 0; i < req->result; ++i, name += strlen (name) + 1)
+    h = hash (h, name, strlen (name) + 1);
+  return h;
+}
+
+/* Tells a right result from a wrong one. */
+static unsigned long
+digest (const eio_req *req)
+{
+  const struct stat *st = req->ptr2;
+
+  if (req->result < 0)
+    return req->errorno;
+  switch (req->type)
+    {
+    case EIO_READ:
+    case EIO_SLURP:
+    case EIO_READLINK:
+    case EIO_REALPATH: return hash (req->result, req->ptr2, req->result);
+    case EIO_READDIR: return hash_names (req) + req->int1;
+    case EIO_STAT:
+    case EIO_LSTAT:
+    case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
+    case EIO_STATVFS:
+    case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
+    case EIO_SEEK: return req->offs;
+    case EIO_OPEN: return 0;
+    default: return req->result;
+    }
+}
+
+static int
+ended (eio_req *req)
+{
+  run *r = req->data;
+
+  r->digest = digest (req);
+  r->flags = req->int1;
+  if (req->type == EIO_OPEN && req->result >= 0)
+    close (req->result);
+  if (req->type == EIO_WD_OPEN)
+    eio_wd_close_sync (req->wd);
+  return note (req);
+}
+
+/* Runs the request to its end, whatever is armed, and disarms it. */
+static void
+execute (const eio_req *req, run *r)
+{
+  int i;
+
+  memset (r, 0, sizeof *r);
+  r->req = *req;
+  r->req.data = r;
+  r->req.finish = ended;
+  eio_submit (&r->req);
+  host_drain ();
+  ck_assert_int_eq (r->seen.calls, 1);
+  for (i = 0; i < F_count; ++i)
+    r->calls[i] = calls_of (i);
+  disarm ();
+}
+
+/* Runs a sample while one call has some errors. */
+static void
+execute_sample (const sample *s, int call, int error, int first, int times,
+                run *r)
+{
+  eio_req req = s->req;
+
+  renew_fixture ();
+  if (s->in_wd)
+    req.wd = eio_wd_open_sync (0, path[SUB_PATH]);
+  ck_assert_ptr_ne (req.wd, EIO_INVALID_WD);
+
+  disarm ();
+  if (s->missing)
+    arm (s->missing, ENOSYS, 0, FOR_EVER);
+  if (call)
+    arm (call, error, first, times);
+  execute (&req, r);
+  eio_wd_close_sync (req.wd);
+}
+
+static void
+execute_clean (const sample *s, run *r)
+{
+  execute_sample (s, F_none, 0, 0, 0, r);
+  ck_assert_msg (r->seen.result >= 0, "%s: %s", s->name,
+                 strerror (r->seen.errorno));
+}
+
+/* Lets one worker start, so that no test meets what that calls. */
+static void
+wake (void)
+{
+  outcome o = { 0 };
+
+  eio_set_min_parallel (1);
+  eio_nop (0, note, &o);
+  host_drain ();
+  disarm ();
+}
+
+/* A pool without workers is one that owes nothing. */
+typedef struct
+{
+  long blocks;
+  int fds;
+} estate;
+
+static estate
+rest (void)
+{
+  estate e;
+
+  eio_set_max_parallel (0);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  ck_assert_uint_eq (eio_nready (), 0);
+  ck_assert_uint_eq (eio_npending (), 0);
+  ck_assert_int_eq (bad_closes, 0);
+  renew_fixture ();
+  e.blocks = live;
+  e.fds = count_fds ();
+  wake ();
+  return e;
+}
+
+static void
+start_with (int entries)
+{
+  host_start ();
+  eio_set_max_parallel (1);
+  make_fixture (entries);
+  wake ();
+}
+
+static void
+start (void)
+{
+  start_with (0);
+}
+
+static void
+start_for (const sample *s)
+{
+  start_with (s->req.type == EIO_READDIR ? ENTRIES : 0);
+}
+
+static void
+assert_same_estate (estate before, const char *what)
+{
+  estate after = rest ();
+
+  ck_assert_msg (after.blocks == before.blocks, "%s: %ld blocks, then %ld",
+                 what, before.blocks, after.blocks);
+  ck_assert_msg (after.fds == before.fds, "%s: %d descriptors, then %d", what,
+                 before.fds, after.fds);
+}
+
+/*****************************************************************************
+ * Failing and interrupted calls                                             *
+ *****************************************************************************/
+
+START_TEST (error_of_the_call_is_the_requests)
+{
+  const sample *s = &samples[_i];
+  const int *error;
+  estate before;
+  run r, clean;
+
+  start_for (s);
+  execute_clean (s, &clean);
+  ck_assert_msg (clean.calls[s->call] > 0, "%s does not call %s", s->name,
+                 call_names[s->call]);
+  before = rest ();
+
+  for (error = s->errors; *error; ++error)
+    {
+      execute_sample (s, s->call, *error, 0, FOR_EVER, &r);
+      assert_fails (r.seen, *error);
+      execute_clean (s, &r);
+      ck_assert_int_eq (r.digest, clean.digest);
+      assert_same_estate (before, s->name);
+    }
+}
+END_TEST
+
+/* Calls check with each call that the sample makes failing in turn: the first
+ * one of its kind, the second, the third and the last. */
+static void
+for_each_call (const sample *s,
+               void (*check) (const sample *, int call, int nth,
+                              const run *clean))
+{
+  run clean;
+  int call, n;
+
+  start_for (s);
+  execute_clean (s, &clean);
+  for (call = 1; call < F_count; ++call)
+    for (n = 0; n < clean.calls[call]; ++n)
+      if (call != s->missing && (n < 3 || n == clean.calls[call] - 1))
+        {
+          estate before = rest ();
+
+          check (s, call, n, &clean);
+          assert_same_estate (before, call_names[call]);
+        }
+}
+
+static void
+check_interrupted (const sample *s, int call, int nth, const run *clean)
+{
+  int closes = call == F_close || call == F_closedir;
+  int times;
+  run r;
+
+  for (times = 1; times <= 3; times += 2)
+    {
+      execute_sample (s, call, EINTR, nth, times, &r);
+      ck_assert_msg (r.digest == clean->digest && r.seen.result >= 0,
+                     "%s: %s interrupted: %ld, %s", s->name, call_names[call],
+                     (long)r.seen.result, strerror (r.seen.errorno));
+      if (closes)
+        ck_assert_int_eq (r.calls[call], clean->calls[call]);
+      else
+        ck_assert_int_ge (r.calls[call], clean->calls[call] + times);
+    }
+}
+
+START_TEST (interruption_is_not_noticed)
+{
+  for_each_call (&samples[_i], check_interrupted);
+}
+END_TEST
+
+static void
+check_failed_somewhere (const sample *s, int call, int nth, const run *clean)
+{
+  run r;
+
+  execute_sample (s, call, EIO, nth, 1, &r);
+  ck_assert_msg (r.digest == clean->digest || r.digest == EIO
+                 || (s->req.type == EIO_SENDFILE && r.seen.result > 0),
+                 "%s: %s fails: %ld, %s", s->name, call_names[call],
+                 (long)r.seen.result, strerror (r.seen.errorno));
+}
+
+START_TEST (failure_anywhere_leaves_nothing_behind)
+{
+  for_each_call (&samples[_i], check_failed_somewhere);
+}
+END_TEST
+
+START_TEST (close_is_never_repeated)
+{
+  static const int errors[] = { EINTR, EIO, ENOSPC, EDQUOT };
+  static const eio_req req = { .type = EIO_CLOSE, .int1 = SPARE };
+  run r;
+
+  start ();
+  renew_fixture ();
+  arm (F_close, errors[_i], 0, FOR_EVER);
+  execute (&req, &r);
+  assert_fails (r.seen, errors[_i]);
+  ck_assert_int_eq (r.calls[F_close], 1);
+  ck_assert_int_eq (bad_closes, 0);
+  ck_assert_int_eq (fcntl (SPARE, F_GETFD), -1);
+}
+END_TEST
+
+START_TEST (busy_sleeps_on_after_an_interruption)
+{
+  static const eio_req req = { .type = EIO_BUSY, .nv1 = 0.05 };
+  double begin;
+  run r;
+
+  host_start ();
+  arm (F_nanosleep, EINTR, 0, 3);
+  begin = now ();
+  execute (&req, &r);
+  ck_assert (now () - begin >= 0.05);
+  ck_assert_int_gt (r.calls[F_nanosleep], 3);
+  assert_ok (r.seen, 0);
+}
+END_TEST
+
+START_TEST (readdir_failing_in_mid_scan_frees_everything)
+{
+  static const int flags[]
+    = { 0, EIO_READDIR_DENTS, EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST };
+  eio_req req = { .type = EIO_READDIR, .ptr1 = path[DIR_PATH] };
+  estate before;
+  run r;
+
+  start_with (ENTRIES);
+  before = rest ();
+  req.int1 = flags[_i];
+  arm (F_readdir, EIO, ENTRIES / 2, 1);
+  execute (&req, &r);
+  assert_fails (r.seen, EIO);
+  ck_assert_int_eq (r.calls[F_readdir], ENTRIES / 2 + 1);
+  ck_assert_int_eq (r.calls[F_closedir], 1);
+  assert_same_estate (before, "READDIR");
+}
+END_TEST
+
+START_TEST (wd_open_sync_says_why_it_fails)
+{
+  estate before;
+
+  start ();
+  before = rest ();
+  arm (F_openat, EMFILE, 0, FOR_EVER);
+  ck_assert_ptr_eq (eio_wd_open_sync (0, path[DIR_PATH]), EIO_INVALID_WD);
+  ck_assert_int_eq (errno, EMFILE);
+  disarm ();
+  arm (F_openat, EINTR, 0, 3);
+  eio_wd_close_sync (eio_wd_open_sync (0, path[DIR_PATH]));
+  ck_assert_int_eq (calls_of (F_openat), 4);
+  disarm ();
+  assert_same_estate (before, "eio_wd_open_sync");
+}
+END_TEST
+
+START_TEST (mlockall_sync_says_why_it_fails)
+{
+  host_start ();
+  arm (F_mlockall, EPERM, 0, 1);
+  ck_assert_int_eq (eio_mlockall_sync (EIO_MCL_CURRENT), -1);
+  ck_assert_int_eq (errno, EPERM);
+  ck_assert_int_eq (eio_mlockall_sync (EIO_MCL_CURRENT), 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * Short transfers                                                           *
+ *****************************************************************************/
+
+START_TEST (short_read_is_a_success)
+{
+  eio_req req = { .type = EIO_READ, FD, BUF (LENGTH), .offs = _i ? -1 : 3 };
+  int call = _i ? F_read : F_pread;
+  run r;
+
+  start ();
+  renew_fixture ();
+  arm_short (call, 7);
+  execute (&req, &r);
+  assert_ok (r.seen, 7);
+  ck_assert_int_eq (r.calls[call], 1);
+  ck_assert_mem_eq (buffer, content + (_i ? 0 : 3), 7);
+  ck_assert_int_eq (buffer[7], '-');
+}
+END_TEST
+
+static int
+check_rest_is_zero (eio_req *req)
+{
+  const char *p = EIO_BUF (req);
+  size_t i;
+
+  ck_assert_int_eq (req->result, 7);
+  ck_assert_mem_eq (p, content, 7);
+  for (i = 7; i < req->size; ++i)
+    ck_assert_int_eq (p[i], 0);
+  return note (req);
+}
+
+START_TEST (short_read_zeroes_the_rest_of_our_buffer)
+{
+  outcome o = { 0 };
+
+  start ();
+  arm_short (F_pread, 7);
+  eio_read (DATA, 0, 100, 0, 0, check_rest_is_zero, &o);
+  host_drain ();
+  assert_ok (o, 7);
+}
+END_TEST
+
+START_TEST (short_write_is_a_success)
+{
+  eio_req req = { .type = EIO_WRITE, .int1 = OUT, .ptr2 = content,
+                  .size = LENGTH, .offs = _i ? -1 : 0 };
+  int call = _i ? F_write : F_pwrite;
+  run r;
+
+  start ();
+  renew_fixture ();
+  arm_short (call, 7);
+  execute (&req, &r);
+  assert_ok (r.seen, 7);
+  ck_assert_int_eq (r.calls[call], 1);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_END), 7);
+}
+END_TEST
+
+static int
+check_slurped (eio_req *req)
+{
+  off_t offset = req->offs < 0 ? LENGTH + req->offs : req->offs;
+
+  if (req->result > 0)
+    ck_assert_mem_eq (EIO_BUF (req), content + offset, req->result);
+  return note (req);
+}
+
+/* What is wanted of a file of LENGTH bytes, and what that gives. */
+static const struct
+{
+  eio_req req;
+  eio_ssize_t result;
+} slurps[] = {
+  { { .size = 0 }, LENGTH },
+  { { .size = LENGTH + 10 }, LENGTH },
+  { { .size = 5000 }, 5000 },
+  { { .size = 0, .offs = 3 }, LENGTH - 3 },
+  { { .size = 0, .offs = -30000 }, 30000 },
+  { { .size = 0, .offs = LENGTH + 1 }, 0 },
+  { { BUF (LENGTH) }, LENGTH },
+  { { BUF (5000), .offs = -30000 }, 5000 },
+};
+
+enum { SLURPS = sizeof slurps / sizeof *slurps };
+
+static void
+slurp (int which, outcome *o)
+{
+  static eio_req req;
+
+  memset (o, 0, sizeof *o);
+  req = slurps[which].req;
+  req.type = EIO_SLURP;
+  req.ptr1 = path[FILE_PATH];
+  req.finish = check_slurped;
+  req.data = o;
+  eio_submit (&req);
+  host_drain ();
+}
+
+START_TEST (slurp_continues_short_reads)
+{
+  outcome o;
+
+  start ();
+  arm_short (F_pread, 997);
+  slurp (_i, &o);
+  assert_ok (o, slurps[_i].result);
+}
+END_TEST
+
+/* By the time of reading it is longer, shorter, or not empty as files in
+ * /proc say that they are. */
+START_TEST (slurp_reads_on_when_the_size_was_wrong)
+{
+  static const off_t lies[] = { -1, +1, -50000, 50000, -LENGTH, 1 << 20 };
+  outcome o;
+  int i;
+
+  if (slurps[_i].req.offs < 0)
+    return; /* counts from whatever end there seems to be */
+  start ();
+  for (i = 0; i < (int)(sizeof lies / sizeof *lies); ++i)
+    {
+      size_lie = lies[i];
+      slurp (_i, &o);
+      assert_ok (o, slurps[_i].result);
+    }
+}
+END_TEST
+
+/* Half a file looks like a whole one, so this is no partial success. */
+START_TEST (slurp_that_fails_half_way_fails)
+{
+  estate before;
+  outcome o;
+
+  start ();
+  before = rest ();
+  arm_short (F_pread, 997);
+  arm (F_pread, EIO, 2, 1);
+  slurp (_i, &o);
+  assert_fails (o, EIO);
+  disarm ();
+  assert_same_estate (before, "SLURP");
+}
+END_TEST
+
+static const eio_req copy
+  = { .type = EIO_SENDFILE, .int1 = OUT, .int2 = DATA, .size = LENGTH };
+
+static void
+check_copied (const run *r, eio_ssize_t length)
+{
+  assert_ok (r->seen, length);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_CUR), length);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_END), length);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_CUR), 0);
+  ck_assert_int_eq (pread (OUT, buffer, LENGTH, 0), length);
+  ck_assert_mem_eq (buffer, content, length);
+}
+
+START_TEST (sendfile_continues_short_transfers)
+{
+  run r;
+
+  start ();
+  renew_fixture ();
+  arm_short (F_sendfile, 997);
+  execute (&copy, &r);
+  check_copied (&r, LENGTH);
+}
+END_TEST
+
+START_TEST (sendfile_by_hand_continues_short_transfers)
+{
+  run r;
+
+  start ();
+  renew_fixture ();
+  arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  arm_short (F_pread, 1009);
+  arm_short (F_write, 500);
+  execute (&copy, &r);
+  check_copied (&r, LENGTH);
+}
+END_TEST
+
+/* What goes wrong after 2000 bytes: natively, then by hand on either side. */
+static const struct
+{
+  int missing, call, error;
+} late[] = {
+  { 0, F_sendfile, EIO },
+  { 0, F_sendfile, EAGAIN },
+  { 0, F_sendfile, EPIPE },
+  { F_sendfile, F_pread, EIO },
+  { F_sendfile, F_write, EIO },
+  { F_sendfile, F_write, EAGAIN },
+  { F_sendfile, F_write, ENOSPC },
+};
+
+START_TEST (sendfile_that_fails_late_reports_what_went)
+{
+  run r;
+
+  start ();
+  renew_fixture ();
+  if (late[_i].missing)
+    arm (late[_i].missing, ENOSYS, 0, FOR_EVER);
+  arm_short (late[_i].call, 1000);
+  arm (late[_i].call, late[_i].error, 2, FOR_EVER);
+  execute (&copy, &r);
+  check_copied (&r, 2000);
+}
+END_TEST
+
+START_TEST (sendfile_stops_at_the_end_of_the_file)
+{
+  eio_req req = copy;
+  run r;
+
+  start ();
+  renew_fixture ();
+  req.size = LENGTH + 10;
+  if (_i)
+    arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  execute (&req, &r);
+  check_copied (&r, LENGTH);
+
+  renew_fixture ();
+  req.offs = LENGTH + 5;
+  if (_i)
+    arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  execute (&req, &r);
+  check_copied (&r, 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * Missing calls                                                             *
+ *****************************************************************************/
+
+START_TEST (sendfile_is_emulated_where_it_cannot)
+{
+  static const int errors[] = { ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP, ENOTSOCK,
+                                EAFNOSUPPORT, EPROTOTYPE };
+  estate before;
+  size_t i;
+  run r;
+
+  start ();
+  before = rest ();
+  for (i = 0; i < sizeof errors / sizeof *errors; ++i)
+    {
+      renew_fixture ();
+      arm (F_sendfile, errors[i], 0, FOR_EVER);
+      execute (&copy, &r);
+      check_copied (&r, LENGTH);
+      ck_assert_int_gt (r.calls[F_write], 0);
+      assert_same_estate (before, strerror (errors[i]));
+    }
+}
+END_TEST
+
+/* The emulation would not know better. */
+START_TEST (sendfile_is_not_emulated_where_it_failed)
+{
+  static const int errors[] = { EAGAIN, EBADF, EIO, ENOMEM, EPIPE };
+  size_t i;
+  run r;
+
+  start ();
+  for (i = 0; i < sizeof errors / sizeof *errors; ++i)
+    {
+      renew_fixture ();
+      arm (F_sendfile, errors[i], 0, FOR_EVER);
+      execute (&copy, &r);
+      assert_fails (r.seen, errors[i]);
+      ck_assert_int_eq (r.calls[F_write], 0);
+      ck_assert_int_eq (r.calls[F_pread], 0);
+    }
+}
+END_TEST
+
+/* sendfile says EINVAL to both: the emulation must, too. */
+START_TEST (sendfile_tells_the_callers_own_mistakes)
+{
+  eio_req req = copy;
+  run r;
+
+  start ();
+  renew_fixture ();
+  req.offs = -1;
+  execute (&req, &r);
+  assert_fails (r.seen, EINVAL);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_END), 0);
+
+  req = copy;
+  req.int2 = 1000;
+  arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  execute (&req, &r);
+  assert_fails (r.seen, EBADF);
+}
+END_TEST
+
+START_TEST (sendfile_sync_does_all_that_sendfile_does)
+{
+  run r = { .seen = { .calls = 1 } };
+
+  start ();
+  renew_fixture ();
+  arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  arm (F_pread, EINTR, 0, 3);
+  arm (F_write, EINTR, 0, 3);
+  arm_short (F_write, 40000);
+  r.seen.result = eio_sendfile_sync (OUT, DATA, 0, LENGTH);
+  disarm ();
+  check_copied (&r, LENGTH);
+
+  arm (F_sendfile, EIO, 0, FOR_EVER);
+  ck_assert_int_eq (eio_sendfile_sync (OUT, DATA, 0, LENGTH), -1);
+  ck_assert_int_eq (errno, EIO);
+}
+END_TEST
+
+/* Runs one request with up to two calls missing. */
+static run
+execute_without (const eio_req *req, int call, int error, int call2,
+                 int error2)
+{
+  run r;
+
+  if (call)
+    arm (call, error, 0, FOR_EVER);
+  if (call2)
+    arm (call2, error2, 0, FOR_EVER);
+  execute (req, &r);
+  return r;
+}
+
+START_TEST (fdatasync_becomes_fsync)
+{
+  static const eio_req req = { .type = EIO_FDATASYNC, FD };
+  run r;
+
+  start ();
+  r = execute_without (&req, F_fdatasync, ENOSYS, 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (r.calls[F_fsync], 1);
+
+  r = execute_without (&req, F_fdatasync, ENOSYS, F_fsync, EIO);
+  assert_fails (r.seen, EIO);
+}
+END_TEST
+
+START_TEST (sync_file_range_becomes_fdatasync)
+{
+  static const eio_req req = { .type = EIO_SYNC_FILE_RANGE, FD, .size = 1 };
+  static const int missing[] = { ENOSYS, EPERM };
+  run r;
+
+  start ();
+  r = execute_without (&req, F_sync_file_range, missing[_i], 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (r.calls[F_fdatasync], 1);
+
+  r = execute_without (&req, F_sync_file_range, missing[_i], F_fdatasync,
+                       ENOSYS);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (r.calls[F_fsync], 1);
+
+  r = execute_without (&req, F_sync_file_range, missing[_i], F_fdatasync, EIO);
+  assert_fails (r.seen, EIO);
+}
+END_TEST
+
+START_TEST (syncfs_becomes_sync_and_says_so)
+{
+  static const eio_req req = { .type = EIO_SYNCFS, FD };
+  static const int missing[] = { ENOSYS, EPERM };
+  run r;
+
+  start ();
+  r = execute_without (&req, F_syncfs, missing[_i], 0, 0);
+  assert_fails (r.seen, ENOSYS);
+  ck_assert_int_eq (r.calls[F_sync], 1);
+
+  r = execute_without (&req, F_syncfs, EIO, 0, 0);
+  assert_fails (r.seen, EIO);
+  ck_assert_int_eq (r.calls[F_sync], 0);
+}
+END_TEST
+
+START_TEST (rename_needs_renameat2_for_flags_only)
+{
+  eio_req req = { .type = EIO_RENAME, P (OLD), TO (NEW) };
+  run r;
+
+  start ();
+  renew_fixture ();
+  req.int2 = EIO_RENAME_NOREPLACE;
+  r = execute_without (&req, F_renameat2, ENOSYS, 0, 0);
+  assert_fails (r.seen, ENOSYS);
+  ck_assert_int_eq (access (path[OLD_PATH], F_OK), 0);
+  ck_assert_int_eq (access (path[NEW_PATH], F_OK), -1);
+
+  req.int2 = 0;
+  r = execute_without (&req, F_renameat2, ENOSYS, 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (access (path[NEW_PATH], F_OK), 0);
+}
+END_TEST
+
+static int
+pages_in (void *addr, size_t pages, size_t page)
+{
+  unsigned char in[64];
+  int n = 0;
+
+  ck_assert_uint_le (pages, sizeof in);
+  ck_assert_int_eq (mincore (addr, pages * page, in), 0);
+  while (pages--)
+    n += in[pages] & 1;
+  return n;
+}
+
+/* What is wrong, and how the pages are touched. */
+START_TEST (mtouch_touches_by_hand)
+{
+  static const int missing[] = { ENOSYS, EINVAL, EPERM };
+  enum { PAGES = 16 };
+  size_t page = sysconf (_SC_PAGESIZE);
+  eio_req req = { .type = EIO_MTOUCH, .size = PAGES * page };
+  run r;
+
+  host_start ();
+  req.int1 = _i / 3 ? EIO_MT_MODIFY : 0;
+  req.ptr2 = mmap (0, req.size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ck_assert_ptr_ne (req.ptr2, MAP_FAILED);
+  madvise (req.ptr2, req.size, MADV_NOHUGEPAGE);
+  ck_assert_int_eq (pages_in (req.ptr2, PAGES, page), 0);
+
+  r = execute_without (&req, F_madvise, missing[_i % 3], 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (pages_in (req.ptr2, PAGES, page), PAGES);
+
+  strcpy (req.ptr2, "as it was");
+  r = execute_without (&req, F_madvise, missing[_i % 3], 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_str_eq (req.ptr2, "as it was");
+  munmap (req.ptr2, req.size);
+}
+END_TEST
+
+START_TEST (readahead_becomes_reading)
+{
+  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = LENGTH };
+  static const int missing[] = { ENOSYS, EPERM };
+  eio_req behind = req;
+  run r;
+
+  start ();
+  arm_short (F_pread, LENGTH / 10 + 1);
+  r = execute_without (&req, F_readahead, missing[_i], 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_ge (r.calls[F_pread], 10);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_CUR), 0);
+
+  behind.offs = LENGTH + 1;
+  r = execute_without (&behind, F_readahead, missing[_i], 0, 0);
+  assert_ok (r.seen, 0);
+}
+END_TEST
+
+START_TEST (readahead_by_hand_hides_failing_reads)
+{
+  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = LENGTH };
+  run r;
+
+  start ();
+  arm (F_readahead, ENOSYS, 0, FOR_EVER);
+  arm (F_pread, EIO, _i, FOR_EVER);
+  execute (&req, &r);
+  assert_ok (r.seen, 0);
+}
+END_TEST
+
+/* readahead(2) has only two complaints: EBADF, when the descriptor is not
+ * open for reading, and EINVAL, when it has no pages to fill. */
+START_TEST (readahead_by_hand_complains_as_the_call_does)
+{
+  eio_req req = { .type = EIO_READAHEAD, .size = 10 };
+  int ends[2], dir;
+  run r;
+
+  start ();
+  req.int1 = 1000;
+  r = execute_without (&req, F_readahead, ENOSYS, 0, 0);
+  assert_fails (r.seen, EBADF);
+
+  req.int1 = open (path[FILE_PATH], O_WRONLY);
+  r = execute_without (&req, F_readahead, ENOSYS, 0, 0);
+  assert_fails (r.seen, EBADF);
+
+  ck_assert_int_eq (pipe (ends), 0);
+  req.int1 = ends[0];
+  r = execute_without (&req, F_readahead, ENOSYS, 0, 0);
+  assert_fails (r.seen, EINVAL);
+
+  req.int1 = dir = open (path[DIR_PATH], O_RDONLY);
+  r = execute_without (&req, F_readahead, ENOSYS, 0, 0);
+  if (r.seen.result)
+    assert_fails (r.seen, EINVAL);
+  close (dir);
+}
+END_TEST
+
+/*****************************************************************************
+ * Directories                                                               *
+ *****************************************************************************/
+
+enum { NAMES = 12 };
+
+typedef struct
+{
+  outcome seen;
+  int flags, count;
+  char name[NAMES][64];
+  int type[NAMES];
+} listing;
+
+static int
+list (eio_req *req)
+{
+  listing *l = req->data;
+  const eio_dirent *ents = req->ptr1;
+  int i;
+
+  l->flags = req->int1;
+  l->count = req->result;
+  ck_assert_int_le (l->count, NAMES);
+  for (i = 0; i < l->count; ++i)
+    {
+      strcpy (l->name[i], (char *)req->ptr2 + ents[i].nameofs);
+      l->type[i] = ents[i].type;
+    }
+  return note (req);
+}
+
+/* A directory of files whose names begin with a letter of firsts gets no
+ * types. */
+static listing
+list_untyped (const char *firsts, int flags, const char *const *made, int n)
+{
+  listing l = { .count = 0 };
+  char name[100];
+  int i;
+
+  host_start ();
+  ck_assert_int_eq (mkdir (scratch_path ("untyped"), 0700), 0);
+  for (i = 0; i < n; ++i)
+    {
+      snprintf (name, sizeof name, "untyped/%s", made[i]);
+      if (strncmp (made[i], "dir", 3))
+        write_file (scratch_path (name), "", 0);
+      else
+        ck_assert_int_eq (mkdir (scratch_path (name), 0700), 0);
+    }
+
+  untyped = firsts;
+  eio_readdir (scratch_path ("untyped"), flags, 0, list, &l);
+  host_drain ();
+  ck_assert_int_eq (l.count, n);
+  return l;
+}
+
+START_TEST (unknown_types_are_said_to_be_found)
+{
+  static const char *const made[] = { "a", "b" };
+  static const char *const firsts[] = { "", "b", "ab" };
+  listing l = list_untyped (firsts[_i], EIO_READDIR_DENTS, made, 2);
+
+  ck_assert_int_eq (l.flags,
+                    EIO_READDIR_DENTS | (_i ? EIO_READDIR_FOUND_UNKNOWN : 0));
+  ck_assert_int_eq ((l.type[0] == EIO_DT_UNKNOWN)
+                      + (l.type[1] == EIO_DT_UNKNOWN),
+                    _i);
+}
+END_TEST
+
+/* From the least likely to the most, so that no order of making them helps.
+ * Of those that begin with a dot, and those with one inside, the order is
+ * not said. */
+START_TEST (unknown_types_come_in_order_of_likelihood)
+{
+  static const char *const made[] = {
+    "name.c", "a.b", "rather_a_long_name_for_a_directory", "fifteen_letters",
+    "eleven_then", "sixsix", "four", "abc", "ab", "a", ".long_hidden_name",
+    ".x"
+  };
+  listing l = list_untyped (".abefnrs",
+                            EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST, made,
+                            NAMES);
+  int i;
+
+  ck_assert (l.flags & EIO_READDIR_FOUND_UNKNOWN);
+  for (i = 0; i < 2; ++i)
+    ck_assert_msg (l.name[i][0] == '.', "%d: %s", i, l.name[i]);
+  for (; i < NAMES - 2; ++i)
+    ck_assert_str_eq (l.name[i], made[NAMES - 1 - i]);
+  for (; i < NAMES; ++i)
+    ck_assert_msg (strchr (l.name[i], '.') > l.name[i], "%s", l.name[i]);
+}
+END_TEST
+
+START_TEST (known_directories_come_before_unknown_types_and_files_last)
+{
+  static const char *const made[]
+    = { "file", "x.c", "unknown", ".unknown", "dir.2", "dir1" };
+  listing l = list_untyped ("xu.", EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST
+                                     | EIO_READDIR_STAT_ORDER,
+                            made, 6);
+
+  ck_assert_int_eq (l.type[0], EIO_DT_DIR);
+  ck_assert_int_eq (l.type[1], EIO_DT_DIR);
+  ck_assert_str_eq (l.name[2], ".unknown");
+  ck_assert_str_eq (l.name[3], "unknown");
+  ck_assert_str_eq (l.name[4], "x.c");
+  ck_assert_str_eq (l.name[5], "file");
+}
+END_TEST
+
+/*****************************************************************************
+ * Descriptor 0                                                              *
+ *****************************************************************************/
+
+static int
+check_wd_fd (eio_req *req)
+{
+  ck_assert_ptr_ne (req->wd, EIO_INVALID_WD);
+  ck_assert_int_gt (req->wd->fd, 0);
+  eio_wd_close_sync (req->wd);
+  return note (req);
+}
+
+START_TEST (wd_is_never_descriptor_0)
+{
+  outcome o = { 0 };
+  eio_wd wd;
+  int fds;
+
+  start ();
+  close (0);
+  fds = count_fds ();
+  eio_wd_open (path[DIR_PATH], 0, check_wd_fd, &o);
+  host_drain ();
+  assert_ok (o, 0);
+  ck_assert_int_eq (fcntl (0, F_GETFD), -1);
+  ck_assert_int_eq (count_fds (), fds);
+
+  wd = eio_wd_open_sync (0, path[DIR_PATH]);
+  ck_assert_int_gt (wd->fd, 0);
+  eio_wd_close_sync (wd);
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* Whichever call is used to get another one. */
+START_TEST (wd_that_gets_no_other_descriptor_than_0_fails)
+{
+  static const int calls[] = { F_dup, F_fcntl, F_dup2 };
+  eio_req req = { .type = EIO_WD_OPEN, P (DIR) };
+  estate before;
+  int i, tried = 0;
+  run r;
+
+  start ();
+  close (0);
+  before = rest ();
+  for (i = 0; i < 3; ++i)
+    arm (calls[i], EMFILE, 0, FOR_EVER);
+  execute (&req, &r);
+  for (i = 0; i < 3; ++i)
+    tried += r.calls[calls[i]];
+  ck_assert_int_gt (tried, 0);
+  assert_fails (r.seen, EMFILE);
+  ck_assert_ptr_eq (r.seen.wd, EIO_INVALID_WD);
+  ck_assert_int_eq (fcntl (0, F_GETFD), -1);
+  assert_same_estate (before, "WD_OPEN");
+}
+END_TEST
+
+/* Unlike those of open, which are the caller's own business. */
+START_TEST (open_may_return_descriptor_0)
+{
+  outcome o = { 0 };
+
+  start ();
+  close (0);
+  eio_open (path[FILE_PATH], O_RDONLY, 0, 0, note, &o);
+  host_drain ();
+  assert_ok (o, 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * Threads                                                                   *
+ *****************************************************************************/
+
+enum { CROWD = 20 };
+
+static pthread_t executor[CROWD];
+
+static void
+note_executor (eio_req *req)
+{
+  executor[(intptr_t)req->ptr1] = pthread_self ();
+}
+
+static int
+executed_here (void)
+{
+  int i, n = 0;
+
+  for (i = 0; i < CROWD; ++i)
+    n += !!pthread_equal (executor[i], pthread_self ());
+  return n;
+}
+
+/* Runs requests, and checks that none is lost. */
+static void
+execute_crowd (void)
+{
+  static eio_req reqs[CROWD];
+  static outcome seen[CROWD];
+  int i;
+
+  memset (reqs, 0, sizeof reqs);
+  memset (seen, 0, sizeof seen);
+  for (i = 0; i < CROWD; ++i)
+    {
+      reqs[i].type = EIO_CUSTOM;
+      reqs[i].feed = note_executor;
+      reqs[i].ptr1 = (void *)(intptr_t)i;
+      reqs[i].finish = note;
+      reqs[i].data = &seen[i];
+      eio_submit (&reqs[i]);
+    }
+  host_drain ();
+  for (i = 0; i < CROWD; ++i)
+    assert_ok (seen[i], 0);
+}
+
+/* Whatever is needed for a thread, and how it fails. */
+static const struct
+{
+  int call, error;
+} no_thread[] = {
+  { F_pthread_create, EAGAIN },
+  { F_pthread_create, ENOMEM },
+  { F_pthread_create, EPERM },
+  { F_pthread_create, EINVAL },
+  { F_pthread_attr_init, ENOMEM },
+  { F_pthread_cond_init, ENOMEM },
+  { F_pthread_cond_init, EAGAIN },
+  { F_pthread_condattr_init, ENOMEM },
+};
+
+START_TEST (without_any_thread_eio_poll_executes)
+{
+  estate before;
+
+  host_start ();
+  before.blocks = live;
+  arm (no_thread[_i].call, no_thread[_i].error, 0, FOR_EVER);
+  execute_crowd ();
+  ck_assert_int_gt (calls_of (no_thread[_i].call), 1);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_int_eq (executed_here (), CROWD);
+  ck_assert_int_ge (host_wants (), 1);
+  ck_assert_int_eq (host_wants (), host_dones ());
+  ck_assert_int_le (live - before.blocks, 1); /* a worker's, for reuse */
+
+  disarm ();
+  execute_crowd ();
+  ck_assert_uint_gt (eio_nthreads (), 0);
+  ck_assert_int_lt (executed_here (), CROWD);
+}
+END_TEST
+
+START_TEST (failed_starts_are_tried_again)
+{
+  host_start ();
+  arm (no_thread[_i].call, no_thread[_i].error, 0, CROWD / 4);
+  execute_crowd ();
+  ck_assert_int_gt (calls_of (no_thread[_i].call), CROWD / 4);
+  ck_assert_uint_gt (eio_nthreads (), 0);
+}
+END_TEST
+
+START_TEST (one_worker_does_all_when_there_is_no_second)
+{
+  host_start ();
+  arm (no_thread[_i].call, no_thread[_i].error, 1, FOR_EVER);
+  execute_crowd ();
+  execute_crowd ();
+  ck_assert_uint_eq (eio_nthreads (), 1);
+  ck_assert_int_eq (executed_here (), 0);
+}
+END_TEST
+
+/* Nothing runs while the limit is 0, even where threads are not to be had. */
+START_TEST (limit_of_0_holds_without_threads)
+{
+  eio_req req = { .type = EIO_NOP, .finish = note };
+  outcome o = { 0 };
+
+  host_start ();
+  eio_set_max_parallel (0);
+  arm (F_pthread_create, EAGAIN, 0, FOR_EVER);
+  req.data = &o;
+  eio_submit (&req);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (host_wait (0), 0);
+  ck_assert_uint_eq (eio_nready (), 1);
+
+  eio_set_min_parallel (1);
+  host_drain ();
+  assert_ok (o, 0);
+}
+END_TEST
+
+/* What is refused below which size, and how many attempts that takes. */
+static const struct
+{
+  size_t wanted;
+  int attempts;
+} stacks[] = {
+  { EIO_STACKSIZE, 1 },
+  { EIO_STACKSIZE + 1, 2 },
+  { 2 * EIO_STACKSIZE + 1, 3 },
+};
+
+START_TEST (refused_stack_size_is_raised_and_remembered)
+{
+  outcome o = { 0 };
+
+  host_start ();
+  eio_set_max_parallel (1);
+  stack_wanted = stacks[_i].wanted;
+  eio_nop (0, note, &o);
+  host_drain ();
+  assert_ok (o, 0);
+  ck_assert_uint_eq (eio_nthreads (), 1);
+  ck_assert_int_eq (calls_of (F_pthread_create), stacks[_i].attempts);
+
+  eio_set_max_parallel (0);
+  eio_set_min_parallel (1);
+  eio_nop (0, note, &o);
+  host_drain ();
+  ck_assert_uint_eq (eio_nthreads (), 1);
+  ck_assert_int_eq (calls_of (F_pthread_create), stacks[_i].attempts + 1);
+}
+END_TEST
+
+START_TEST (stack_size_that_cannot_be_asked_for_is_left_alone)
+{
+  host_start ();
+  arm (F_pthread_attr_setstacksize, EINVAL, 0, FOR_EVER);
+  execute_crowd ();
+  ck_assert_uint_gt (eio_nthreads (), 0);
+  ck_assert_int_eq (executed_here (), 0);
+}
+END_TEST
+
+START_TEST (refused_name_affinity_and_scheduling_do_no_harm)
+{
+  static const int calls[]
+    = { F_prctl, F_sched_getaffinity, F_sched_setaffinity,
+        F_pthread_getschedparam, F_pthread_setschedparam };
+  static const int errors[] = { EPERM, ENOSYS, EINVAL };
+  size_t i;
+
+  for (i = 0; i < sizeof calls / sizeof *calls; ++i)
+    arm (calls[i], errors[_i], 0, FOR_EVER);
+  host_start ();
+  execute_crowd ();
+  ck_assert_int_gt (calls_of (F_prctl), 0);
+  ck_assert_uint_gt (eio_nthreads (), 0);
+  ck_assert_int_eq (executed_here (), 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * The suite                                                                 *
+ *****************************************************************************/
+
+#define COUNT(array) ((int)(sizeof (array) / sizeof *(array)))
+
+static TCase *
+add_case (Suite *suite, const char *name)
+{
+  TCase *tc = tcase_create (name);
+
+  tcase_set_timeout (tc, 60);
+  suite_add_tcase (suite, tc);
+  return tc;
+}
+
+static void
+add_failures (TCase *tc)
+{
+  tcase_add_loop_test (tc, error_of_the_call_is_the_requests, 0, SAMPLES);
+  tcase_add_loop_test (tc, interruption_is_not_noticed, 0, SAMPLES);
+  tcase_add_loop_test (tc, failure_anywhere_leaves_nothing_behind, 0, SAMPLES);
+  tcase_add_loop_test (tc, close_is_never_repeated, 0, 4);
+  tcase_add_test (tc, busy_sleeps_on_after_an_interruption);
+  tcase_add_loop_test (tc, readdir_failing_in_mid_scan_frees_everything, 0, 3);
+  tcase_add_test (tc, wd_open_sync_says_why_it_fails);
+  tcase_add_test (tc, mlockall_sync_says_why_it_fails);
+}
+
+static void
+add_short_transfers (TCase *tc)
+{
+  tcase_add_loop_test (tc, short_read_is_a_success, 0, 2);
+  tcase_add_test (tc, short_read_zeroes_the_rest_of_our_buffer);
+  tcase_add_loop_test (tc, short_write_is_a_success, 0, 2);
+  tcase_add_loop_test (tc, slurp_continues_short_reads, 0, SLURPS);
+  tcase_add_loop_test (tc, slurp_reads_on_when_the_size_was_wrong, 0, SLURPS);
+  tcase_add_loop_test (tc, slurp_that_fails_half_way_fails, 0, 5);
+  tcase_add_test (tc, sendfile_continues_short_transfers);
+  tcase_add_test (tc, sendfile_by_hand_continues_short_transfers);
+  tcase_add_loop_test (tc, sendfile_that_fails_late_reports_what_went, 0,
+                       COUNT (late));
+  tcase_add_loop_test (tc, sendfile_stops_at_the_end_of_the_file, 0, 2);
+}
+
+static void
+add_missing (TCase *tc)
+{
+  tcase_add_test (tc, sendfile_is_emulated_where_it_cannot);
+  tcase_add_test (tc, sendfile_is_not_emulated_where_it_failed);
+  tcase_add_test (tc, sendfile_tells_the_callers_own_mistakes);
+  tcase_add_test (tc, sendfile_sync_does_all_that_sendfile_does);
+  tcase_add_test (tc, fdatasync_becomes_fsync);
+  tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 2);
+  tcase_add_loop_test (tc, syncfs_becomes_sync_and_says_so, 0, 2);
+  tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
+  tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
+  tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
+  tcase_add_loop_test (tc, readahead_by_hand_hides_failing_reads, 0, 3);
+  tcase_add_test (tc, readahead_by_hand_complains_as_the_call_does);
+}
+
+static void
+add_directories (TCase *tc)
+{
+  tcase_add_loop_test (tc, unknown_types_are_said_to_be_found, 0, 3);
+  tcase_add_test (tc, unknown_types_come_in_order_of_likelihood);
+  tcase_add_test (
+    tc, known_directories_come_before_unknown_types_and_files_last);
+  tcase_add_test (tc, wd_is_never_descriptor_0);
+  tcase_add_test (tc, wd_that_gets_no_other_descriptor_than_0_fails);
+  tcase_add_test (tc, open_may_return_descriptor_0);
+}
+
+static void
+add_threads (TCase *tc)
+{
+  tcase_add_loop_test (tc, without_any_thread_eio_poll_executes, 0,
+                       COUNT (no_thread));
+  tcase_add_loop_test (tc, failed_starts_are_tried_again, 0,
+                       COUNT (no_thread));
+  tcase_add_loop_test (tc, one_worker_does_all_when_there_is_no_second, 0,
+                       COUNT (no_thread));
+  tcase_add_test (tc, limit_of_0_holds_without_threads);
+  tcase_add_loop_test (tc, refused_stack_size_is_raised_and_remembered, 0,
+                       COUNT (stacks));
+  tcase_add_test (tc, stack_size_that_cannot_be_asked_for_is_left_alone);
+  tcase_add_loop_test (tc, refused_name_affinity_and_scheduling_do_no_harm, 0,
+                       3);
+}
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("sysfault");
+
+  add_failures (add_case (suite, "failures"));
+  add_short_transfers (add_case (suite, "short transfers"));
+  add_missing (add_case (suite, "missing calls"));
+  add_directories (add_case (suite, "directories"));
+  add_threads (add_case (suite, "threads"));
+  return run_suite (suite);
+}

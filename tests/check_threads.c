@@ -1,0 +1,1010 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* When threads cannot be had: includes eio.c with a pthread_create that
+ * refuses, for ever, for a while, or what has too small a stack. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* Says which error to fail with, 0 for none. */
+static int refuse (size_t stack_size);
+static size_t default_stack_size (void);
+
+static int
+fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
+                     void *(*proc) (void *), void *arg)
+{
+  size_t size = default_stack_size ();
+  int error;
+  if (attr)
+    pthread_attr_getstacksize (attr, &size);
+  error = refuse (size);
+  return error ? error : pthread_create (thread, attr, proc, arg);
+}
+
+/* Sees until when the pool waits, and by which clock. */
+static int fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                const struct timespec *end);
+
+#define pthread_create fake_pthread_create
+#define pthread_cond_timedwait fake_cond_timedwait
+#include "eio.c"
+#undef pthread_create
+#undef pthread_cond_timedwait
+
+#include "support.h"
+
+#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
+
+/*****************************************************************************
+ * Helpers                                                                   *
+ *****************************************************************************/
+
+/* What pthread_create does: lets allowed more threads pass, then fails with
+ * failure, and always when the stack is smaller than least_stack. */
+static atomic_int failure, allowed, attempts, created;
+static size_t least_stack;
+static size_t sizes_asked[8];
+
+static size_t
+default_stack_size (void)
+{
+  pthread_attr_t attr;
+  size_t size;
+  pthread_attr_init (&attr);
+  pthread_attr_getstacksize (&attr, &size);
+  pthread_attr_destroy (&attr);
+  return size;
+}
+
+static int
+refuse (size_t stack_size)
+{
+  int n = attempts++;
+  if (n < LENGTH (sizes_asked))
+    sizes_asked[n] = stack_size;
+  if (stack_size < least_stack)
+    return EINVAL;
+  if (failure && --allowed < 0)
+    return failure;
+  ++created;
+  return 0;
+}
+
+static void
+fail_after (int n)
+{
+  allowed = n;
+  failure = EAGAIN;
+}
+
+static void
+fail_no_more (void)
+{
+  failure = 0;
+}
+
+/* How often the pool waited with a time limit, and how often that was not a
+ * few seconds ahead on the monotonic clock. */
+static atomic_int timed_waits, strange_waits;
+
+static int
+fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
+                     const struct timespec *end)
+{
+  double ahead = (double)end->tv_sec + (double)end->tv_nsec * 1e-9 - now ();
+  ++timed_waits;
+  if (ahead < -30 || ahead > 30)
+    ++strange_waits;
+  return pthread_cond_timedwait (cond, mutex, end);
+}
+
+/* Who executed what, and in which order. */
+static pthread_t main_thread;
+static atomic_int executed, executed_here;
+static int order[64];
+static int finished, destroyed;
+
+static void
+execute (eio_req *req)
+{
+  int turn = executed++;
+  if (turn < LENGTH (order))
+    order[turn] = req->pri;
+  if (pthread_equal (main_thread, pthread_self ()))
+    ++executed_here;
+  req->result = 7;
+}
+
+static int
+count (eio_req *req)
+{
+  if (req->type == EIO_CUSTOM)
+    ck_assert_int_eq (req->result, 7);
+  ++finished;
+  return 0;
+}
+
+static void
+count_destroy (eio_req *req)
+{
+  ++destroyed;
+  free (req);
+}
+
+static eio_req *
+submit (int pri)
+{
+  eio_req *req = calloc (1, sizeof *req);
+  req->type = EIO_CUSTOM;
+  req->feed = execute;
+  req->pri = pri;
+  req->finish = count;
+  req->destroy = count_destroy;
+  eio_submit (req);
+  return req;
+}
+
+static void
+submit_several (int n)
+{
+  while (n--)
+    submit (0);
+}
+
+static sem_t arrived, let_go;
+
+static void
+stay (eio_req *req)
+{
+  sem_post (&arrived);
+  while (sem_wait (&let_go))
+    ;
+  req->result = 7;
+}
+
+static void
+await_arrivals (int n)
+{
+  while (n--)
+    while (sem_wait (&arrived))
+      ;
+}
+
+static void
+submit_staying (int n)
+{
+  while (n--)
+    eio_custom (stay, 0, count, 0);
+}
+
+static void
+let_all_go (int n)
+{
+  while (n--)
+    sem_post (&let_go);
+  host_drain ();
+}
+
+static void
+expect_counters (unsigned int nreqs, unsigned int nready,
+                 unsigned int npending, unsigned int nthreads)
+{
+  ck_assert_uint_eq (eio_nreqs (), nreqs);
+  ck_assert_uint_eq (eio_nready (), nready);
+  ck_assert_uint_eq (eio_npending (), npending);
+  ck_assert_uint_eq (eio_nthreads (), nthreads);
+}
+
+/* Threads can be had again, and are. */
+static void
+expect_recovered (void)
+{
+  int before = finished;
+  fail_no_more ();
+  submit_staying (4);
+  await_arrivals (4);
+  ck_assert_uint_eq (eio_nthreads (), 4);
+  let_all_go (4);
+  ck_assert_int_eq (finished, before + 4);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+}
+
+static void
+prepare (void)
+{
+  main_thread = pthread_self ();
+  sem_init (&arrived, 0, 0);
+  sem_init (&let_go, 0, 0);
+  host_start ();
+}
+
+/*****************************************************************************
+ * No thread at all                                                          *
+ *****************************************************************************/
+
+static const int errors[] = { EAGAIN, ENOMEM, EPERM, EINVAL };
+
+/* Each poll executes one request and hands over its result. */
+START_TEST (poll_executes_one_request_a_call)
+{
+  fail_after (0);
+  failure = errors[_i];
+  submit_several (5);
+  expect_counters (5, 5, 0, 0);
+  ck_assert_int_eq (executed, 0);
+  for (int i = 1; i <= 5; ++i)
+    {
+      ck_assert_int_eq (host_wait (0), 1);
+      errno = 0;
+      ck_assert_int_eq (eio_poll (), i < 5 ? -1 : 0);
+      if (i < 5)
+        ck_assert_int_eq (errno, EAGAIN);
+      ck_assert_int_eq (executed_here, i);
+      ck_assert_int_eq (finished, i);
+      expect_counters (5 - i, 5 - i, 0, 0);
+    }
+  ck_assert_int_eq (destroyed, 5);
+  ck_assert_int_eq (host_wait (0), 0);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (executed, 5);
+}
+END_TEST
+
+START_TEST (submission_alone_executes_nothing)
+{
+  fail_after (0);
+  submit_several (50);
+  ck_assert_int_eq (host_wait (0), 1);
+  ck_assert_int_eq (executed, 0);
+  ck_assert_int_eq (finished, 0);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 50);
+  ck_assert_int_eq (finished, 50);
+}
+END_TEST
+
+START_TEST (poll_executes_by_priority)
+{
+  static const int pris[] = { -4, 0, 4, 1, -1, 0, 3, 100, -100, 2 };
+  static const int expected[] = { 4, 100, 3, 2, 1, 0, 0, -1, -4, -100 };
+  fail_after (0);
+  for (int i = 0; i < LENGTH (pris); ++i)
+    submit (pris[i]);
+  host_drain ();
+  ck_assert_mem_eq (order, expected, sizeof expected);
+}
+END_TEST
+
+static void *
+submit_elsewhere (void *arg)
+{
+  submit_several (1);
+  return arg;
+}
+
+START_TEST (submission_from_another_thread_is_signalled)
+{
+  pthread_t thread;
+  fail_after (0);
+  pthread_create (&thread, 0, submit_elsewhere, 0);
+  pthread_join (thread, 0);
+  ck_assert_int_eq (host_wait (0), 1);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 1);
+}
+END_TEST
+
+START_TEST (limits_and_values_hold_without_threads)
+{
+  fail_after (0);
+  eio_set_max_poll_reqs (1);
+  eio_set_max_poll_time (1e-9);
+  submit_several (4);
+  for (int i = 1; i <= 4; ++i)
+    {
+      ck_assert_int_eq (eio_poll (), i < 4 ? -1 : 0);
+      ck_assert_int_eq (finished, i);
+    }
+}
+END_TEST
+
+static int
+return_3 (eio_req *req)
+{
+  (void)req;
+  ++finished;
+  return 3;
+}
+
+START_TEST (early_return_leaves_the_signal_for_what_is_queued)
+{
+  fail_after (0);
+  for (int i = 0; i < 3; ++i)
+    eio_custom (execute, 0, return_3, 0);
+  for (int i = 1; i <= 3; ++i)
+    {
+      ck_assert_int_eq (eio_poll (), 3);
+      ck_assert_int_eq (executed, i);
+      ck_assert_int_eq (finished, i);
+      ck_assert_int_eq (host_wait (0), i < 3);
+    }
+}
+END_TEST
+
+static int
+poll_inside (eio_req *req)
+{
+  int left = eio_nreqs ();
+  ck_assert_int_eq (eio_poll (), left > 1 ? -1 : 0);
+  ck_assert_uint_lt (eio_nreqs (), left + !left);
+  return count (req);
+}
+
+START_TEST (nested_poll_executes_too)
+{
+  eio_req *req;
+  fail_after (0);
+  req = submit (1);
+  req->finish = poll_inside;
+  submit_several (3);
+  ck_assert_int_eq (eio_poll (), -1);
+  ck_assert_int_eq (finished, 2);
+  host_drain ();
+  ck_assert_int_eq (finished, 4);
+  ck_assert_int_eq (executed_here, 4);
+}
+END_TEST
+
+START_TEST (groups_finish_without_threads)
+{
+  eio_req *outer = eio_grp (count, 0);
+  eio_req *inner = eio_grp (count, 0);
+  fail_after (0);
+  eio_grp_add (outer, inner);
+  for (int i = 0; i < 5; ++i)
+    eio_grp_add (i % 2 ? outer : inner, submit (0));
+  host_drain ();
+  ck_assert_int_eq (finished, 7);
+  ck_assert_int_eq (executed_here, 5);
+  expect_counters (0, 0, 0, 0);
+}
+END_TEST
+
+static int fed;
+
+static void
+feed (eio_req *grp)
+{
+  if (fed++ < 10)
+    eio_grp_add (grp, submit (0));
+}
+
+START_TEST (feeders_are_fed_without_threads)
+{
+  fail_after (0);
+  eio_grp_feed (eio_grp (count, 0), feed, 2);
+  host_drain ();
+  ck_assert_int_eq (finished, 11);
+  ck_assert_int_eq (executed_here, 10);
+}
+END_TEST
+
+START_TEST (cancelled_requests_do_not_execute_without_threads)
+{
+  eio_req *reqs[6];
+  fail_after (0);
+  for (int i = 0; i < 6; ++i)
+    reqs[i] = submit (0);
+  for (int i = 1; i < 6; i += 2)
+    eio_cancel (reqs[i]);
+  host_drain ();
+  ck_assert_int_eq (executed, 3);
+  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (destroyed, 6);
+  expect_counters (0, 0, 0, 0);
+}
+END_TEST
+
+static void
+submit_more (eio_req *req)
+{
+  execute (req);
+  if (executed < 20)
+    submit (0)->feed = submit_more;
+}
+
+START_TEST (custom_function_on_the_poll_thread_may_submit)
+{
+  fail_after (0);
+  submit (0)->feed = submit_more;
+  host_drain ();
+  ck_assert_int_eq (finished, 20);
+  ck_assert_int_eq (executed_here, 20);
+}
+END_TEST
+
+static void
+lower_to_0 (eio_req *req)
+{
+  eio_set_max_parallel (0);
+  execute (req);
+}
+
+START_TEST (custom_function_on_the_poll_thread_may_lower_the_limit)
+{
+  fail_after (0);
+  submit (1)->feed = lower_to_0;
+  submit_several (2);
+  eio_poll ();
+  eio_poll ();
+  ck_assert_int_eq (executed, 1);
+  ck_assert_int_eq (host_wait (0), 0);
+  eio_set_min_parallel (1);
+  host_drain ();
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
+static int
+resubmit (eio_req *req)
+{
+  count (req);
+  if (finished < 100)
+    eio_submit (req);
+  return 0;
+}
+
+START_TEST (resubmission_works_without_threads)
+{
+  fail_after (0);
+  submit (0)->finish = resubmit;
+  host_drain ();
+  ck_assert_int_eq (executed_here, 100);
+  ck_assert_int_eq (destroyed, 1);
+}
+END_TEST
+
+/* Real operations, not only custom functions. */
+START_TEST (files_are_read_without_threads)
+{
+  const char *path = scratch_path ("file");
+  outcome opened = { 0 }, read = { 0 }, closed = { 0 };
+  char bytes[16] = "";
+  write_file (path, "hello", 5);
+  fail_after (0);
+  eio_open (path, O_RDONLY, 0, 0, note, &opened);
+  host_drain ();
+  ck_assert_int_ge (opened.result, 0);
+  eio_read ((int)opened.result, bytes, sizeof bytes, 0, 0, note, &read);
+  host_drain ();
+  assert_ok (read, 5);
+  ck_assert_str_eq (bytes, "hello");
+  eio_close ((int)opened.result, 0, note, &closed);
+  host_drain ();
+  assert_ok (closed, 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * Threads after a while                                                     *
+ *****************************************************************************/
+
+START_TEST (later_poll_starts_a_worker)
+{
+  fail_after (0);
+  submit_several (3);
+  eio_poll ();
+  ck_assert_int_eq (executed_here, 1);
+  fail_no_more ();
+  host_drain ();
+  ck_assert_int_eq (executed, 3);
+  ck_assert_int_eq (executed_here, 1);
+  ck_assert_int_ge (created, 1);
+  ck_assert_uint_eq (eio_nthreads (), created);
+  expect_recovered ();
+}
+END_TEST
+
+START_TEST (later_submission_starts_a_worker)
+{
+  fail_after (0);
+  submit_several (3);
+  fail_no_more ();
+  submit_several (1);
+  wait_until (executed == 4);
+  ck_assert_int_eq (executed_here, 0);
+  host_drain ();
+  ck_assert_int_eq (finished, 4);
+  expect_recovered ();
+}
+END_TEST
+
+START_TEST (raised_limit_starts_a_worker)
+{
+  fail_after (0);
+  submit_several (3);
+  fail_no_more ();
+  eio_set_min_parallel (8);
+  wait_until (executed == 3);
+  ck_assert_int_eq (executed_here, 0);
+  host_drain ();
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
+/* Each failure gives back what it reserved. */
+START_TEST (failures_use_up_no_part_of_the_limit)
+{
+  fail_after (0);
+  submit_several (100);
+  for (int i = 0; i < 50; ++i)
+    eio_poll ();
+  ck_assert_int_ge (attempts, 5);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  fail_no_more ();
+  host_drain ();
+  expect_recovered ();
+  ck_assert_int_le (created, 4);
+}
+END_TEST
+
+/* Requests wait for the worker that exists: nobody else executes them. */
+START_TEST (requests_wait_for_the_only_worker)
+{
+  int wants;
+  fail_after (1);
+  submit_staying (1);
+  await_arrivals (1);
+  submit_several (3);
+  expect_counters (4, 3, 0, 1);
+  wants = host_wants ();
+  for (int i = 0; i < 5; ++i)
+    ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (executed, 0);
+  ck_assert_int_eq (host_wants (), wants);
+  ck_assert_int_eq (host_wait (0), 0);
+  let_all_go (1);
+  ck_assert_int_eq (executed, 3);
+  ck_assert_int_eq (executed_here, 0);
+  ck_assert_int_eq (finished, 4);
+  expect_counters (0, 0, 0, 1);
+  expect_recovered ();
+}
+END_TEST
+
+/* The last worker leaves, and then none can be had. */
+START_TEST (poll_executes_after_the_last_worker_has_left)
+{
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  submit_several (1);
+  host_drain ();
+  wait_until (eio_nthreads () == 0);
+  fail_after (0);
+  submit_several (3);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 3);
+  ck_assert_int_eq (finished, 4);
+}
+END_TEST
+
+/* A worker that leaves while no other can be had: somebody executes it. */
+START_TEST (nothing_is_lost_while_workers_leave_and_starts_fail)
+{
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  for (int i = 1; i <= 4000; ++i)
+    {
+      fail_after (i % 2);
+      submit_several (1);
+      if (i % 3 == 0)
+        submit_several (2);
+      host_drain ();
+    }
+  ck_assert_int_eq (finished, 4000 + 1333 * 2);
+  ck_assert_int_eq (executed, finished);
+  fail_no_more ();
+  wait_until (eio_nthreads () == 0);
+}
+END_TEST
+
+/* As above, but with a host that only waits, and submissions from others. */
+static void *
+submit_many (void *arg)
+{
+  for (int i = 0; i < 300; ++i)
+    {
+      fail_after (i % 3 ? 0 : 1);
+      submit_several (1);
+      sched_yield ();
+    }
+  return arg;
+}
+
+START_TEST (nothing_is_lost_while_starts_fail_in_several_threads)
+{
+  pthread_t threads[3];
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  for (int i = 0; i < 3; ++i)
+    pthread_create (&threads[i], 0, submit_many, 0);
+  while (finished < 900)
+    host_poll ();
+  for (int i = 0; i < 3; ++i)
+    pthread_join (threads[i], 0);
+  ck_assert_int_eq (executed, 900);
+  expect_recovered ();
+}
+END_TEST
+
+/*****************************************************************************
+ * Settings                                                                  *
+ *****************************************************************************/
+
+START_TEST (nothing_executes_while_the_limit_is_0)
+{
+  eio_set_max_parallel (0);
+  fail_after (0);
+  submit_several (3);
+  ck_assert_int_eq (host_wait (0), 0);
+  for (int i = 0; i < 3; ++i)
+    ck_assert_int_eq (eio_poll (), 0);
+  etp_maybe_start_thread (EIO_POOL);
+  ck_assert_int_eq (executed, 0);
+  ck_assert_int_eq (host_wants (), 0);
+  expect_counters (3, 3, 0, 0);
+
+  eio_set_min_parallel (1);
+  ck_assert_int_eq (host_wait (0), 1);
+  ck_assert_int_eq (executed, 0);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 3);
+}
+END_TEST
+
+START_TEST (lowering_the_limit_to_0_ends_execution_by_poll)
+{
+  fail_after (0);
+  submit_several (4);
+  ck_assert_int_eq (eio_poll (), -1);
+  eio_set_max_parallel (0);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (executed, 1);
+  ck_assert_int_eq (host_wait (0), 0);
+  expect_counters (3, 3, 0, 0);
+  fail_no_more ();
+  eio_set_min_parallel (2);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 1);
+  ck_assert_int_eq (finished, 4);
+}
+END_TEST
+
+START_TEST (settings_do_not_block_without_threads)
+{
+  fail_after (0);
+  submit_several (2);
+  eio_set_max_parallel (1);
+  eio_set_min_parallel (3);
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  eio_set_max_parallel (0);
+  eio_set_min_parallel (3);
+  expect_counters (2, 2, 0, 0);
+  host_drain ();
+  ck_assert_int_eq (finished, 2);
+  fail_no_more ();
+}
+END_TEST
+
+/*****************************************************************************
+ * What embedders do                                                         *
+ *****************************************************************************/
+
+static int
+results (void)
+{
+  int n;
+  X_LOCK (EIO_POOL->reslock);
+  n = (int)EIO_POOL->res_queue.size;
+  X_UNLOCK (EIO_POOL->reslock);
+  return n;
+}
+
+START_TEST (maybe_start_thread_executes_one_request)
+{
+  fail_after (0);
+  submit_several (3);
+  for (int i = 1; i <= 3; ++i)
+    {
+      etp_maybe_start_thread (EIO_POOL);
+      ck_assert_int_eq (executed_here, i);
+      ck_assert_int_eq (finished, 0);
+      ck_assert_int_eq (results (), i);
+      expect_counters (3, 3 - i, i, 0);
+    }
+  etp_maybe_start_thread (EIO_POOL);
+  ck_assert_int_eq (results (), 3);
+  host_drain ();
+  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (results (), 0);
+}
+END_TEST
+
+/* As programs wait that must not sleep on a descriptor for ever. */
+START_TEST (waiting_for_results_ends_without_threads)
+{
+  fail_after (0);
+  submit_several (20);
+  while (eio_nreqs ())
+    {
+      while (!results ())
+        {
+          etp_maybe_start_thread (EIO_POOL);
+          host_wait (-1);
+        }
+      eio_poll ();
+    }
+  ck_assert_int_eq (finished, 20);
+  ck_assert_int_eq (executed_here, 20);
+}
+END_TEST
+
+START_TEST (maybe_start_thread_starts_one_when_it_can)
+{
+  fail_after (0);
+  submit_several (3);
+  fail_no_more ();
+  etp_maybe_start_thread (EIO_POOL);
+  wait_until (results () == 3);
+  ck_assert_int_eq (executed_here, 0);
+  host_drain ();
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
+START_TEST (maybe_start_thread_leaves_requests_to_existing_workers)
+{
+  fail_after (1);
+  submit_staying (1);
+  await_arrivals (1);
+  submit_several (2);
+  for (int i = 0; i < 5; ++i)
+    etp_maybe_start_thread (EIO_POOL);
+  ck_assert_int_eq (executed, 0);
+  let_all_go (1);
+  ck_assert_int_eq (executed_here, 0);
+  ck_assert_int_eq (executed, 2);
+}
+END_TEST
+
+START_TEST (res_queue_size_is_exact)
+{
+  ck_assert_int_eq (results (), 0);
+  submit_several (8);
+  wait_until (eio_npending () == 8);
+  ck_assert_int_eq (results (), 8);
+  eio_set_max_poll_reqs (3);
+  for (int left = 8; left;)
+    {
+      left = left > 3 ? left - 3 : 0;
+      eio_poll ();
+      ck_assert_int_eq (results (), left);
+    }
+}
+END_TEST
+
+/*****************************************************************************
+ * Stacks                                                                    *
+ *****************************************************************************/
+
+#define SMALL ((size_t)EIO_STACKSIZE)
+
+static size_t
+first_size (void)
+{
+  return SMALL < (size_t)PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN
+                                           : SMALL;
+}
+
+/* Four workers; the first needed that many attempts, each other one. */
+static void
+expect_attempts (int first)
+{
+  for (int i = 0; i < 4; ++i)
+    {
+      submit_staying (1);
+      await_arrivals (1);
+      ck_assert_int_eq (attempts, first + i);
+    }
+  ck_assert_uint_eq (eio_nthreads (), 4);
+  let_all_go (4);
+  ck_assert_uint_eq (sizes_asked[0], first_size ());
+  for (int i = first; i < first + 3; ++i)
+    ck_assert_uint_eq (sizes_asked[i], sizes_asked[first - 1]);
+}
+
+START_TEST (usual_stack_is_asked_for_once)
+{
+  expect_attempts (1);
+}
+END_TEST
+
+START_TEST (twice_the_stack_is_tried_and_remembered)
+{
+  least_stack = first_size () + 1;
+  expect_attempts (2);
+  ck_assert_uint_eq (sizes_asked[1], 2 * first_size ());
+}
+END_TEST
+
+START_TEST (default_stack_is_tried_and_remembered)
+{
+  least_stack = 2 * first_size () + 1;
+  ck_assert_uint_gt (default_stack_size (), least_stack);
+  expect_attempts (3);
+  ck_assert_uint_eq (sizes_asked[1], 2 * first_size ());
+  ck_assert_uint_eq (sizes_asked[2], default_stack_size ());
+}
+END_TEST
+
+START_TEST (refusal_of_every_stack_is_no_thread_at_all)
+{
+  least_stack = SIZE_MAX;
+  submit_several (3);
+  ck_assert_int_eq (host_wait (0), 1);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 3);
+  least_stack = 0;
+  expect_recovered ();
+}
+END_TEST
+
+/* What another error says is no matter of the stack. */
+START_TEST (lack_of_threads_is_not_taken_for_lack_of_stack)
+{
+  fail_after (0);
+  submit_several (1);
+  host_drain ();
+  fail_no_more ();
+  attempts = 0;
+  submit_staying (1);
+  await_arrivals (1);
+  ck_assert_uint_eq (sizes_asked[0], first_size ());
+  let_all_go (1);
+}
+END_TEST
+
+/*****************************************************************************
+ * Clocks                                                                    *
+ *****************************************************************************/
+
+/* Steps of the wall clock must not matter; nor may a wait return at once, as
+ * it would if the condition itself went by another clock. */
+START_TEST (idle_workers_wait_by_the_monotonic_clock)
+{
+  double begin;
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (1);
+  submit_staying (4);
+  await_arrivals (4);
+  begin = now ();
+  let_all_go (4);
+  wait_until (eio_nthreads () == 0);
+  ck_assert_double_ge (now () - begin, 1);
+  ck_assert_int_ge (timed_waits, 1);
+  ck_assert_int_le (timed_waits, 100);
+  ck_assert_int_eq (strange_waits, 0);
+}
+END_TEST
+
+/*****************************************************************************
+ * The suite                                                                 *
+ *****************************************************************************/
+
+static TCase *
+add_case (Suite *suite, const char *name)
+{
+  TCase *tc = tcase_create (name);
+  tcase_set_timeout (tc, 60);
+  tcase_add_checked_fixture (tc, prepare, 0);
+  suite_add_tcase (suite, tc);
+  return tc;
+}
+
+static void
+add_no_thread (Suite *suite)
+{
+  TCase *tc = add_case (suite, "no_thread");
+  tcase_add_loop_test (tc, poll_executes_one_request_a_call, 0,
+                       LENGTH (errors));
+  tcase_add_test (tc, submission_alone_executes_nothing);
+  tcase_add_test (tc, poll_executes_by_priority);
+  tcase_add_test (tc, submission_from_another_thread_is_signalled);
+  tcase_add_test (tc, limits_and_values_hold_without_threads);
+  tcase_add_test (tc, early_return_leaves_the_signal_for_what_is_queued);
+  tcase_add_test (tc, nested_poll_executes_too);
+  tcase_add_test (tc, groups_finish_without_threads);
+  tcase_add_test (tc, feeders_are_fed_without_threads);
+  tcase_add_test (tc, cancelled_requests_do_not_execute_without_threads);
+  tcase_add_test (tc, custom_function_on_the_poll_thread_may_submit);
+  tcase_add_test (tc, custom_function_on_the_poll_thread_may_lower_the_limit);
+  tcase_add_test (tc, resubmission_works_without_threads);
+  tcase_add_test (tc, files_are_read_without_threads);
+}
+
+static void
+add_later (Suite *suite)
+{
+  TCase *tc = add_case (suite, "later");
+  tcase_add_test (tc, later_poll_starts_a_worker);
+  tcase_add_test (tc, later_submission_starts_a_worker);
+  tcase_add_test (tc, raised_limit_starts_a_worker);
+  tcase_add_test (tc, failures_use_up_no_part_of_the_limit);
+  tcase_add_test (tc, requests_wait_for_the_only_worker);
+  tcase_add_test (tc, poll_executes_after_the_last_worker_has_left);
+  tcase_add_test (tc, nothing_is_lost_while_workers_leave_and_starts_fail);
+  tcase_add_test (tc, nothing_is_lost_while_starts_fail_in_several_threads);
+}
+
+static void
+add_settings (Suite *suite)
+{
+  TCase *tc = add_case (suite, "settings");
+  tcase_add_test (tc, nothing_executes_while_the_limit_is_0);
+  tcase_add_test (tc, lowering_the_limit_to_0_ends_execution_by_poll);
+  tcase_add_test (tc, settings_do_not_block_without_threads);
+}
+
+static void
+add_embedder (Suite *suite)
+{
+  TCase *tc = add_case (suite, "embedder");
+  tcase_add_test (tc, maybe_start_thread_executes_one_request);
+  tcase_add_test (tc, waiting_for_results_ends_without_threads);
+  tcase_add_test (tc, maybe_start_thread_starts_one_when_it_can);
+  tcase_add_test (tc, maybe_start_thread_leaves_requests_to_existing_workers);
+  tcase_add_test (tc, res_queue_size_is_exact);
+}
+
+static void
+add_stacks (Suite *suite)
+{
+  TCase *tc = add_case (suite, "stacks");
+  tcase_add_test (tc, usual_stack_is_asked_for_once);
+  tcase_add_test (tc, twice_the_stack_is_tried_and_remembered);
+  tcase_add_test (tc, default_stack_is_tried_and_remembered);
+  tcase_add_test (tc, refusal_of_every_stack_is_no_thread_at_all);
+  tcase_add_test (tc, lack_of_threads_is_not_taken_for_lack_of_stack);
+}
+
+static void
+add_clocks (Suite *suite)
+{
+  TCase *tc = add_case (suite, "clocks");
+  tcase_add_test (tc, idle_workers_wait_by_the_monotonic_clock);
+}
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("threads");
+  add_no_thread (suite);
+  add_later (suite);
+  add_settings (suite);
+  add_embedder (suite);
+  add_stacks (suite);
+  add_clocks (suite);
+  return run_suite (suite);
+}

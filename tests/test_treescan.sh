@@ -1,0 +1,389 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The libeio authors
+
+# treescan against find, on a generated tree of nasty things and on /usr.
+# With TREESCAN_VALGRIND=1, under valgrind and without /usr.
+#
+# In this file: 1 helpers, 2 the tree, 3 output, 4 limits, 5 errors,
+# 6 interruption, 7 /usr.
+
+LC_ALL=C
+export LC_ALL
+
+builddir=${top_builddir:-.}
+treescan=$builddir/examples/treescan
+failures=0
+runner=
+
+skip ()
+{
+  echo "skipped: $*"
+  exit 77
+}
+
+[ -x "$treescan" ] || skip "there is no $treescan"
+find / -prune -print0 >/dev/null 2>&1 || skip "find has no -print0"
+sort -z </dev/null >/dev/null 2>&1 || skip "sort has no -z"
+timeout 9 true 2>/dev/null || skip "there is no timeout"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/treescan.XXXXXX") || exit 1
+trap 'chmod -R u+rwx "$work" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+tree=$work/tree
+
+if [ -n "$TREESCAN_VALGRIND" ]; then
+  # The program may be a script of libtool's.
+  [ -x "$builddir/libtool" ] && runner="$builddir/libtool --mode=execute"
+  runner="$runner valgrind -q --error-exitcode=99 --leak-check=full \
+    --errors-for-leak-kinds=definite,possible"
+fi
+
+#############################################################################
+# 1  Helpers
+
+fail ()
+{
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+
+# Stops what hangs.  The result is that of treescan.
+scan ()
+{
+  timeout -k 9 300 $runner "$treescan" "$@"
+}
+
+count_paths ()
+{
+  find "$@" -print0 | tr -dc '\0' | wc -c | tr -d ' '
+}
+
+# same NAME [OPTION]... -- PATH... [-- FIND_EXPRESSION]...: the two print the
+# same, and treescan has nothing to complain about.
+same ()
+{
+  name=$1 options= paths= tests=
+  shift
+  while [ "$1" != -- ]; do options="$options $1"; shift; done
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do paths="$paths $1"; shift; done
+  [ $# -eq 0 ] || shift
+
+  find $paths "$@" -print0 2>/dev/null | sort -z >"$work/expected"
+  scan -0 $options $paths >"$work/out" 2>"$work/err"
+  status=$?
+  sort -z "$work/out" >"$work/sorted"
+
+  [ $status -eq 0 ] || fail "$name: exit status $status"
+  [ ! -s "$work/err" ] || fail "$name: $(head -n 3 "$work/err")"
+  cmp "$work/expected" "$work/sorted" || fail "$name: not what find prints"
+}
+
+# expect NAME STATUS: the last scan ended with it.
+expect ()
+{
+  [ $status -eq $2 ] || fail "$1: exit status $status instead of $2"
+}
+
+# expect_line NAME PATTERN: a line of its stderr matches.
+expect_line ()
+{
+  grep -q -- "$2" "$work/err" || fail "$1: no line $2 in: $(cat "$work/err")"
+}
+
+#############################################################################
+# 2  The tree
+
+repeat ()
+{
+  awk -v what="$1" -v n="$2" 'BEGIN { while (n--) printf "%s", what }'
+}
+
+make_hostile_names ()
+{
+  newline='
+'
+  invalid=$(printf '\377\376\200')
+  mkdir "$tree/names" && cd "$tree/names" || exit 1
+  for name in "new${newline}line" "$newline" "$invalid" "-leading" "--dirs" \
+    " " "*" "\\" "'" '"' "..." ".hidden" "tab	tab" "trailing " \
+    "$(repeat n 255)" "$(printf 'esc\033[2J')"; do
+    mkdir -- "./$name.d" 2>/dev/null || name=$(repeat n 253)
+    mkdir -p -- "./$name.d"
+    : >"./$name.d/$name" 2>/dev/null
+    : >"./$name"
+  done
+  : >"$(repeat f 255)"
+  mkdir "$(repeat d 255)" && : >"$(repeat d 255)/$(repeat f 255)"
+  cd "$OLDPWD" || exit 1
+}
+
+make_types ()
+{
+  mkdir "$tree/types" "$tree/types/dir" "$tree/types/empty"
+  : >"$tree/types/dir/file"
+  ln -s dir "$tree/types/link_to_dir"
+  ln -s dir/file "$tree/types/link_to_file"
+  ln -s nowhere "$tree/types/dangling"
+  ln -s .. "$tree/types/link_up"
+  ln -s loop "$tree/types/loop"
+  ln "$tree/types/dir/file" "$tree/types/hard_link"
+  mkfifo "$tree/types/fifo"
+  perl -MIO::Socket::UNIX \
+    -e 'chdir shift; IO::Socket::UNIX->new (Local => "socket", Listen => 1)' \
+    "$tree/types" 2>/dev/null
+  echo 'some bytes' >"$tree/types/bytes"
+}
+
+make_tree ()
+{
+  mkdir "$tree" || exit 1
+  make_hostile_names
+  make_types
+  mkdir "$tree/wide" "$tree/dirs"
+  (cd "$tree/wide" && awk 'BEGIN { for (i = 0; i < 5000; ++i) print i }' \
+    | xargs touch)
+  (cd "$tree/dirs" && awk 'BEGIN { for (i = 0; i < 700; ++i)
+      { print i; print i "/a"; print i "/b" } }' | xargs mkdir)
+  mkdir -p "$tree/deep/$(repeat "level/" 300)"
+  (cd "$tree/deep/level/level" && mkdir 1 2 3 && : >file)
+}
+
+make_tree
+
+#############################################################################
+# 3  Output
+
+same "tree" -- "$tree"
+same "dirs" --dirs -- "$tree" -- -type d
+same "files" --files -- "$tree" -- ! -type d
+same "both" --dirs --files -- "$tree"
+same "stat" --stat -- "$tree"
+same "stat, files" --stat --files -- "$tree" -- ! -type d
+same "two paths" -- "$tree/types" "$tree/names"
+same "a path twice" -- "$tree/types" "$tree/types"
+same "paths in each other" -- "$tree/types/dir" "$tree/types"
+same "many paths" -j 2 -- "$tree"/dirs/*
+same "trailing slash" -- "$tree/types/"
+same "trailing slashes" -- "$tree/types//"
+same "inner slashes" -- "$work//tree///types"
+same "dot" -- "$tree/types/."
+same "dot-dot" -- "$tree/types/dir/.."
+same "link to a directory" -- "$tree/types/link_to_dir"
+same "link to a directory, slash" -- "$tree/types/link_to_dir/"
+same "dangling link" -- "$tree/types/dangling"
+same "link to itself" -- "$tree/types/loop"
+same "file" -- "$tree/types/bytes"
+same "fifo" -- "$tree/types/fifo"
+same "empty directory" -- "$tree/types/empty"
+cd "$tree/names" || exit 1
+same "relative" -- .
+same "leading dash" -- ./-leading.d ./--dirs.d
+cd "$OLDPWD" || exit 1
+
+(cd "$tree/names" && scan -- -leading.d) >"$work/out" \
+  && printf -- '-leading.d\n-leading.d/-leading\n' | cmp - "$work/out" \
+  || fail "path after --"
+
+scan "$tree/wide" >"$work/out" && find "$tree/wide" | sort >"$work/expected" \
+  && sort "$work/out" | cmp "$work/expected" - || fail "newlines"
+
+scan -q "$tree" >"$work/out" && [ ! -s "$work/out" ] || fail "--quiet"
+
+# The root itself, without going through all of it: the first bytes.
+scan / 2>/dev/null | head -c 2 >"$work/out"
+printf '/\n' | cmp - "$work/out" || fail "/"
+
+# Counts and bytes.
+scan -q --stat --summary "$tree" 2>"$work/err" || fail "summary: status $?"
+expect_line "summary" "^$(count_paths "$tree") entries: $(
+  count_paths "$tree" -type d) directories, $(
+  count_paths "$tree" -type f) files, $(
+  count_paths "$tree" ! -type d ! -type f) others; 0 errors\$"
+expect_line "summary" "^$(find "$tree" -type f -exec ls -dn '{}' + \
+  | awk '$5 ~ /^[0-9]+$/ && $1 ~ /^-/ { n += $5 } END { printf "%.0f", n }'
+  ) bytes in files\$"
+expect_line "summary" '^[0-9.]* s, [0-9]* entries/s, 16 requests in flight$'
+
+#############################################################################
+# 4  Limits
+
+for jobs in 1 2 64; do
+  same "$jobs jobs" -j $jobs -- "$tree"
+  same "$jobs jobs, stat" --jobs=$jobs --stat -- "$tree"
+done
+
+# Few descriptors, which valgrind would count its own among.
+if [ -z "$runner" ]; then
+  for limit in 64 24; do
+    (
+      ulimit -n $limit || exit 0
+      same "$limit descriptors" --jobs 64 -- "$tree"
+      same "$limit descriptors, stat" --jobs 64 --stat -- "$tree"
+      exit $failures
+    ) || fail "$limit descriptors"
+  done
+fi
+
+# Paths far longer than the system takes at once, and directories beside
+# them, so that working directories further up stay in use.
+name=$(repeat x 250)
+deeper=$work/deeper
+mkdir "$deeper"
+if mkdir -p "$deeper/$(repeat "$name/" 120)" 2>/dev/null; then
+  mkdir -p "$deeper/$(repeat "$name/" 60)y/z" "$deeper/y/z" 2>/dev/null
+  same "long paths" -- "$deeper"
+  same "long paths, stat" --stat -j 1 -- "$deeper"
+  (
+    ulimit -n 64 || exit 0
+    [ -n "$runner" ] || same "long paths, 64 descriptors" -- "$deeper"
+    exit $failures
+  ) || fail "long paths, 64 descriptors"
+else
+  echo "not tested: mkdir cannot make long paths"
+fi
+
+#############################################################################
+# 5  Errors
+
+scan "$tree/missing" "$tree/types/dir" "$tree/types/bytes/" \
+  >"$work/out" 2>"$work/err"
+status=$?
+expect "missing" 1
+expect_line "missing" "^treescan: $tree/missing: No such file or directory\$"
+expect_line "missing" "^treescan: $tree/types/bytes/: Not a directory\$"
+[ "$(wc -l <"$work/err")" -eq 2 ] || fail "missing: $(cat "$work/err")"
+printf '%s\n%s\n' "$tree/types/dir" "$tree/types/dir/file" \
+  | cmp - "$work/out" || fail "missing: the rest"
+
+scan --summary "$tree/new
+line" '' >"$work/out" 2>"$work/err"
+status=$?
+expect "escapes" 1
+expect_line "escapes" "^treescan: $tree/new\\\\012line: No such file"
+expect_line "escapes" "^treescan: : No such file"
+expect_line "escapes" "^0 entries: .*; 2 errors\$"
+
+# A directory that cannot be read is printed, and what is beside it.
+mkdir "$work/closed" "$work/closed/dir" "$work/closed/beside"
+chmod 0 "$work/closed/dir"
+chmod 755 "$work"
+as_nobody=
+if [ "$(id -u)" -eq 0 ]; then
+  as_nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+fi
+if $as_nobody "$treescan" --help >/dev/null 2>&1; then
+  $as_nobody "$treescan" "$work/closed" >"$work/out" 2>"$work/err"
+  status=$?
+  expect "unreadable" 1
+  expect_line "unreadable" "^treescan: $work/closed/dir: Permission denied\$"
+  sort "$work/out" >"$work/sorted"
+  find "$work/closed" | sort | cmp - "$work/sorted" || fail "unreadable"
+else
+  echo "not tested: directories that cannot be read"
+fi
+chmod 700 "$work" "$work/closed/dir"
+
+# Output that gets lost.
+if [ -w /dev/full ]; then
+  for path in "$tree/types/dir" "$tree"; do
+    scan "$path" >/dev/full 2>"$work/err"
+    status=$?
+    expect "full" 1
+    expect_line "full" '^treescan: standard output: No space left'
+    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "full: $(cat "$work/err")"
+  done
+fi
+
+scan "$tree" >&- 2>"$work/err"
+status=$?
+expect "closed" 1
+expect_line "closed" '^treescan: standard output: Bad file descriptor'
+
+{
+  scan "$tree" 2>"$work/err"
+  echo $? >"$work/status"
+} | :
+status=$(cat "$work/status")
+expect "pipe" 1
+expect_line "pipe" '^treescan: standard output: Broken pipe'
+
+# Usage.
+for options in "" "--bogus ." "--jobs 0 ." "--jobs 1x ." "--jobs 9999 ." \
+  "--jobs" "--dirs"; do
+  scan $options >"$work/out" 2>"$work/err"
+  status=$?
+  expect "usage: $options" 2
+  expect_line "usage: $options" '--help'
+  [ ! -s "$work/out" ] || fail "usage: $options: output"
+done
+scan --help >"$work/out" 2>"$work/err" && grep -q '^Usage: treescan' \
+  "$work/out" && [ ! -s "$work/err" ] || fail "--help"
+
+#############################################################################
+# 6  Interruption
+
+# Background jobs ignore SIGINT, and this script may be one.
+default=
+env --default-signal=INT true 2>/dev/null \
+  && default='env --default-signal=INT'
+
+# As often as it takes to be busy for minutes, and under a time limit.
+set --
+while [ $# -lt 3000 ]; do
+  set -- "$@" /usr /usr /usr /usr /usr /usr /usr /usr /usr /usr
+done
+
+for options in "" "--stat" "--stat --jobs=1"; do
+  before=$(date +%s)
+  $default timeout -k 60 -s INT --preserve-status 1 $runner "$treescan" -q \
+    --summary $options "$@" 2>"$work/err"
+  status=$?
+  after=$(date +%s)
+  expect "interrupted $options" 130
+  expect_line "interrupted $options" '(stopped)$'
+  [ $((after - before)) -le 20 ] \
+    || fail "interrupted $options: took $((after - before)) s"
+done
+
+#############################################################################
+# 7  /usr
+
+# Somebody else may change it meanwhile: what counts is a try during which
+# find's own view of it stayed the same.
+same_usr ()
+{
+  name="/usr $1" try=0
+  while [ $((try += 1)) -le 5 ]; do
+    find /usr $2 -print0 2>/dev/null | sort -z >"$work/expected"
+    scan -0 $1 /usr 2>"$work/err" >"$work/out"
+    status=$?
+    find /usr $2 -print0 2>/dev/null | sort -z >"$work/after"
+    cmp -s "$work/expected" "$work/after" || continue
+    expect "$name" $usr_status
+    sort -z "$work/out" | cmp "$work/expected" - \
+      || fail "$name: not what find prints"
+    return
+  done
+  echo "not tested: $name, which changes all the time"
+}
+
+if [ -z "$runner" ]; then
+  find /usr >/dev/null 2>&1
+  usr_status=$?
+  same_usr "" ""
+  same_usr "--stat" ""
+  same_usr "--dirs --jobs=64" "-type d"
+  same_usr "--files --jobs=2" "! -type d"
+  (
+    ulimit -n 64 || exit 0
+    same_usr "--stat --jobs=64" ""
+    exit $failures
+  ) || fail "/usr, 64 descriptors"
+fi
+
+#############################################################################
+
+[ $failures -eq 0 ] || exit 1
+echo "treescan prints what find prints"
