@@ -359,6 +359,7 @@ typedef struct
   long cpus_size;                             /* bytes; <= 0: not known */
   long policy;                                          /* < 0: not known */
   struct sched_param param;
+  long nice;                           /* 20 - nice; <= 0: not known */
 } eio_sys_traits;
 
 /* By system call: pthread_getschedparam may tell what the creator had, and
@@ -369,11 +370,15 @@ eio_sys_get_traits (eio_sys_traits *traits)
   traits->known = 1;
   traits->cpus_size = 0;
   traits->policy = -1;
-#if HAVE_SYS_SYSCALL_H && defined SYS_sched_getaffinity
+  traits->nice = 0;
+#if defined __linux__ && defined SYS_sched_getaffinity
   traits->cpus_size = syscall (SYS_sched_getaffinity, 0, sizeof traits->cpus,
                                traits->cpus);
   if (!syscall (SYS_sched_getparam, 0, &traits->param))
     traits->policy = syscall (SYS_sched_getscheduler, 0);
+  if (traits->policy > 0xff)
+    traits->policy = -1; /* is reset on fork, so not meant to spread */
+  traits->nice = syscall (SYS_getpriority, PRIO_PROCESS, 0);
 #endif
 }
 
@@ -404,7 +409,7 @@ eio_sys_set_traits (eio_sys_traits *traits)
   if (!traits->known)
     return;
   eio_sys_get_traits (&own);
-#if HAVE_SYS_SYSCALL_H && defined SYS_sched_setaffinity
+#if defined __linux__ && defined SYS_sched_setaffinity
   if (traits->cpus_size > 0 && own.cpus_size == traits->cpus_size
       && memcmp (own.cpus, traits->cpus, (size_t)own.cpus_size))
     syscall (SYS_sched_setaffinity, 0, traits->cpus_size, traits->cpus);
@@ -412,6 +417,8 @@ eio_sys_set_traits (eio_sys_traits *traits)
       && (own.policy != traits->policy
           || own.param.sched_priority != traits->param.sched_priority))
     syscall (SYS_sched_setscheduler, 0, traits->policy, &traits->param);
+  if (traits->nice > 0 && own.nice != traits->nice)
+    syscall (SYS_setpriority, PRIO_PROCESS, 0, 20 - traits->nice);
 #endif
 }
 
@@ -771,14 +778,18 @@ etp_create_thread (etp_pool *pool, etp_worker *w)
 }
 
 /* A start that was decided on cannot be. Queued requests wait for the
- * workers that there are; when there is none, for eio_poll. */
+ * workers that there are; when there is none, for eio_poll. One may have
+ * parked meanwhile, trusting in the start. */
 static void
 etp_start_failed (etp_pool *pool, etp_worker *w)
 {
+  etp_action action = { 0, 0 };
   int stalled;
 
   X_LOCK (pool->reqlock);
   --pool->nworkers;
+  if (pool->idle)
+    action = etp_summon_locked (pool);
   if (w)
     {
       w->next = pool->spares;
@@ -792,6 +803,8 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
 
+  if (action.wake)
+    X_COND_SIGNAL (action.wake->wakeup);
   if (stalled)
     etp_signal (pool);
 }

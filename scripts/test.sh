@@ -28,21 +28,25 @@ fi
 : "${MAKEFLAGS=-j$(nproc 2>/dev/null || echo 1)}"
 export MAKEFLAGS
 
-# Copies the files that are in the source directory, not what was built there.
+# Copies the files that are in the source directory, not what was built there:
+# git knows them in a checkout, and make cleans the copy of a release.
 copy_sources ()
 {
   mkdir "$BUILD/src" "$BUILD/obj" &&
     cd "$source" &&
-    if [ -e .git ] && git ls-files >/dev/null 2>&1
+    if git ls-files --error-unmatch configure.ac >/dev/null 2>&1
     then
       git ls-files -z --cached --others --exclude-standard |
         xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' - |
         tar -c --null -T - -f -
     else
-      tar -c --exclude=./build --exclude='*.o' --exclude='*.lo' \
-        --exclude=./config.status --exclude=./config.h --exclude=./Makefile \
-        --exclude=.libs --exclude=.deps -f - .
-    fi | (cd "$BUILD/src" && tar -xf -)
+      tar -c --exclude=./.git -f - .
+    fi | (cd "$BUILD/src" && tar -xf -) &&
+    cd "$BUILD/src" &&
+    if [ -f config.status ]
+    then
+      make distclean
+    fi
 }
 
 # Says what goes on; what the step prints is shown only when it fails.
@@ -72,8 +76,9 @@ result=$?
 grep -E '^(PASS|FAIL|SKIP|ERROR|XPASS|[^ ]*error:)' "$BUILD/check.log"
 if [ $result != 0 ]
 then
-  [ -f test-suite.log ] || ln -s ../check.log test-suite.log
-  tail -n 200 test-suite.log | cut -c 1-300
+  log=test-suite.log
+  [ -f $log ] || log=$BUILD/check.log
+  tail -n 200 "$log" | cut -c 1-300
 fi
 
 summary=$("$source/scripts/summary.sh" .)

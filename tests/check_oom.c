@@ -130,15 +130,39 @@ fault_free (void *p)
   free (p);
 }
 
-/* The native call is there unless a test says otherwise: the emulation is
- * what needs memory. */
-static atomic_int no_readahead;
+/* A poor system: it lacks readahead, says of files that they are empty, and
+ * cannot do by descriptor what it can by path.  Substitutes need memory. */
+static atomic_int poor;
 
 ecb_unused static ssize_t
-maybe_readahead (int fd, off_t offset, size_t count)
+poor_readahead (int fd, off_t offset, size_t count)
 {
   errno = ENOSYS;
-  return no_readahead ? -1 : readahead (fd, offset, count);
+  return poor ? -1 : readahead (fd, offset, count);
+}
+
+ecb_unused static int
+poor_fstat (int fd, struct stat *st)
+{
+  int res = fstat (fd, st);
+
+  if (poor)
+    st->st_size = 0;
+  return res;
+}
+
+ecb_unused static int
+poor_fstatvfs (int fd, struct statvfs *st)
+{
+  errno = EBADF;
+  return poor ? -1 : fstatvfs (fd, st);
+}
+
+ecb_unused static int
+poor_truncate (const char *file, off_t length)
+{
+  errno = ENOENT;
+  return poor && !strncmp (file, "/proc", 5) ? -1 : truncate (file, length);
 }
 
 #undef strdup
@@ -147,7 +171,10 @@ maybe_readahead (int fd, off_t offset, size_t count)
 #define realloc              fault_realloc
 #define free                 fault_free
 #define strdup               fault_strdup
-#define readahead(fd, o, n)  maybe_readahead (fd, o, n)
+#define readahead(fd, o, n)  poor_readahead (fd, o, n)
+#define fstat(fd, st)        poor_fstat (fd, st)
+#define fstatvfs(fd, st)     poor_fstatvfs (fd, st)
+#define truncate(path, n)    poor_truncate (path, n)
 
 /* How long a disk takes, and how much memory this user may lock, is beside
  * the point here: these do nothing, and evaluate what they are given. */
@@ -184,6 +211,9 @@ syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
 #undef free
 #undef strdup
 #undef readahead
+#undef fstat
+#undef fstatvfs
+#undef truncate
 #undef sync
 #undef syscall
 #undef fsync
@@ -218,11 +248,14 @@ answer (eio_req *req)
   req->result = 42;
 }
 
-/* WD: the request has a wd, so there is no wrapper for it. */
+/* WD: the request has a wd, so there is no wrapper for it; POOR: the system
+ * is. */
+enum { PLAIN, WD, POOR };
+
 typedef struct
 {
   const char *name;
-  enum { PLAIN, WD, NO_READAHEAD } how;
+  int how;
   eio_req req;
 } sample;
 
@@ -251,7 +284,7 @@ static const sample samples[] = {
   S (FCNTL,           PLAIN, FD, .int2 = F_GETFL),
   S (IOCTL,           PLAIN, FD, .int2 = FIONREAD, .ptr2 = buffer),
   S (READAHEAD,       PLAIN, FD, .size = LENGTH),
-  S (READAHEAD,       NO_READAHEAD, FD, .size = LENGTH),
+  S (READAHEAD,       POOR,  FD, .size = LENGTH),
   S (SENDFILE,        PLAIN, .int1 = OUT, .int2 = DATA, .size = LENGTH),
   S (SENDFILE,        PLAIN, .int1 = APPEND, .int2 = DATA, .size = LENGTH),
   S (FSTAT,           PLAIN, FD),
@@ -287,8 +320,10 @@ static const sample samples[] = {
   S (LSTAT,           PLAIN, P (LINK)),
   S (STATVFS,         PLAIN, P (FILE)),
   S (STATVFS,         WD,    IN ("../file")),
+  S (STATVFS,         WD | POOR, IN ("../file")),
   S (TRUNCATE,        PLAIN, P (FILE), .offs = LENGTH),
   S (TRUNCATE,        WD,    IN ("../file"), .offs = LENGTH),
+  S (TRUNCATE,        WD | POOR, IN ("../file"), .offs = LENGTH),
   S (UTIME,           PLAIN, P (FILE), .nv1 = 1, .nv2 = 2),
   S (CHMOD,           PLAIN, P (FILE), .int2 = 0640),
   S (CHOWN,           PLAIN, P (FILE), .int2 = -1, .int3 = -1),
@@ -307,7 +342,8 @@ static const sample samples[] = {
   S (SLURP,           PLAIN, P (FILE)),
   S (SLURP,           PLAIN, P (FILE), .size = 5, .offs = -7),
   S (SLURP,           PLAIN, P (FILE), .size = 5, .ptr2 = buffer),
-  S (SLURP,           PLAIN, IN ("/proc/version")),
+  S (SLURP,           POOR,  P (FILE)),
+  S (SLURP,           POOR,  P (FILE), .size = 5, .offs = -7),
 };
 /* clang-format on */
 
@@ -569,11 +605,11 @@ execute_starved (const sample *s, int by, int nth, int mode, run *r)
   int hungry, done;
 
   renew_fixture ();
-  if (s->how == WD || s->req.type == EIO_WD_CLOSE)
+  if (s->how & WD || s->req.type == EIO_WD_CLOSE)
     wd = eio_wd_open_sync (0, path[SUB_PATH]);
   ck_assert_ptr_ne (wd, EIO_INVALID_WD);
 
-  no_readahead = s->how == NO_READAHEAD;
+  poor = s->how & POOR;
   starve (nth, mode);
   done = execute (s, by, wd, r);
   hungry = feed ();
@@ -625,7 +661,8 @@ check_starved (const sample *s, int by, int nth, int mode, int warm,
   hungry = execute_starved (s, by, nth, mode, &r);
   if (r.seen.calls && r.digest != clean->digest)
     {
-      ck_assert_msg (s->how != NO_READAHEAD, "READAHEAD needs no memory");
+      ck_assert_msg (s->req.type != EIO_READAHEAD,
+                     "readahead(2) does not know ENOMEM");
       assert_fails (r.seen, ENOMEM);
     }
 
@@ -662,7 +699,7 @@ check_all_ways (const sample *s, int mode)
   host_start ();
   make_fixture ();
   make_directory (s->req.type == EIO_READDIR ? ENTRIES : 0);
-  if (s->how != WD)
+  if (!(s->how & WD))
     check_sample (s, BY_WRAPPER, mode);
   check_sample (s, BY_SUBMIT, mode);
 }

@@ -1517,6 +1517,29 @@ START_TEST (syncfs_becomes_sync_and_says_so)
 }
 END_TEST
 
+/* With a wd: by path where descriptors that give no rights cannot be asked,
+ * or have no names. */
+START_TEST (statvfs_and_truncate_find_another_way)
+{
+  eio_req req = { .type = EIO_STATVFS, .ptr1 = "../file" };
+  run r;
+
+  start ();
+  renew_fixture ();
+  req.wd = eio_wd_open_sync (0, path[SUB_PATH]);
+  r = execute_without (&req, F_fstatvfs, EBADF, 0, 0);
+  assert_ok (r.seen, 0);
+
+  req.type = EIO_TRUNCATE;
+  req.offs = 5;
+  arm (F_truncate, ENOENT, 0, 1);
+  execute (&req, &r);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_END), 5);
+  eio_wd_close_sync (req.wd);
+}
+END_TEST
+
 START_TEST (rename_needs_renameat2_for_flags_only)
 {
   eio_req req = { .type = EIO_RENAME, P (OLD), TO (NEW) };
@@ -2073,6 +2096,7 @@ add_missing (TCase *tc)
   tcase_add_test (tc, fdatasync_becomes_fsync);
   tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 2);
   tcase_add_loop_test (tc, syncfs_becomes_sync_and_says_so, 0, 2);
+  tcase_add_test (tc, statvfs_and_truncate_find_another_way);
   tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
   tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
