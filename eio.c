@@ -100,8 +100,7 @@
 # define EIO__TELLS_CANCELLED 1
 #else
 # define EIO__TELLS_CANCELLED 0
-# define EIO_FINISH(req) \
-  ((req)->finish && !EIO_CANCELLED (req) ? (req)->finish (req) : 0)
+# define EIO_FINISH(req) ((req)->finish ? (req)->finish (req) : 0)
 #endif
 
 /* A statement in place of the call of destroy. */
@@ -506,9 +505,10 @@ struct etp_pool
   xcond_t left;                         /* nworkers fell, or limit rose */
   unsigned nidle;
   unsigned nworkers;
-  unsigned nblocked;                    /* workers in etp_set_max_parallel */
+  unsigned nwaiting;                    /* threads in etp_set_max_parallel */
+  unsigned nblocked;                    /* ... that are workers */
   unsigned limit, max_idle, idle_timeout;
-  int have_corpse;                      /* corpse has left, is not joined */
+  int have_corpse;                      /* for one that waits to join */
   xthread_t corpse;
   eio_sys_traits traits;
 
@@ -928,8 +928,9 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
   ecb_store_relaxed (pool->start_failed, 0);
 }
 
-/* The last that a worker does. Leaves in one step with the decision to, and
- * joins whoever left before it, so that one thread at most waits for that. */
+/* The last that a worker does. It leaves in one step with the decision to. If
+ * somebody waits for that, it lets itself be joined: by whoever leaves next,
+ * the last by who waits. */
 static void
 etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
 {
@@ -950,8 +951,10 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
       X_COND_BROADCAST (pool->left);
     }
 
-  pool->have_corpse = 1;
+  pool->have_corpse = pool->nwaiting > 0;
   pool->corpse = w->tid;
+  if (!pool->have_corpse)
+    pthread_detach (w->tid);
   w->next = pool->spares;
   pool->spares = w;
   X_UNLOCK (pool->reqlock);
@@ -1151,6 +1154,7 @@ etp_forget (etp_pool *pool)
   X_MUTEX_CREATE (pool->siglock);
   X_COND_CREATE (pool->left);
   pool->spares = 0;
+  pool->nwaiting = 0;
   pool->have_corpse = 0;
   etp_reset_requests (pool);
   etp_reset_results (pool);
@@ -1267,7 +1271,9 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
       etp_pop_idle_locked (pool, w);
       X_COND_SIGNAL (w->wakeup);
     }
+  ++pool->nwaiting;
   etp_wait_parallel_locked (pool, nthreads);
+  --pool->nwaiting;
 
   have_corpse = pool->have_corpse;
   corpse = pool->corpse;
@@ -1577,7 +1583,7 @@ etp_settle (etp_pool *pool, size_t frame)
 /* When finish has returned, the scope says whether the request was submitted
  * again. It may have been executed, finished and freed since. */
 static int
-etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req)
+etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 {
   int res;
 
@@ -1587,7 +1593,7 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req)
   scope->grp = req->grp;
   scope->req = req;
 
-  res = EIO_FINISH (req);
+  res = tell ? EIO_FINISH (req) : 0;
 
   if (etp_return_to_scope (pool, scope))
     etp_complete (scope);
@@ -1595,12 +1601,14 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req)
 }
 
 /* Finishes one that came out of the result queue. Returns 0 for a group that
- * has to wait, else 1, and what finish returned in res. */
+ * has to wait, else 1, and what finish returned in res. Whether it was
+ * cancelled is looked at once: it may be, by another thread, at any time. */
 static int
 etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
 {
-  ecb_add_relaxed (pool->nreqs, -1u);
+  int tell;
 
+  ecb_add_relaxed (pool->nreqs, -1u);
   if (req->type == EIO_GROUP)
     {
       req->eio_state = ETP_WAITING;
@@ -1608,15 +1616,17 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
       if (req->size || req->flags & ETP_FLAG_FEEDING)
         return 0;
     }
-  else
+
+  tell = EIO__TELLS_CANCELLED || !EIO_CANCELLED (req);
+  if (req->type != EIO_GROUP)
     {
-      if (EIO_CANCELLED (req) && !EIO__TELLS_CANCELLED)
+      if (!tell)
         etp_revoke (pool, req);
       req->result = req->eio_outcome;
       req->errorno = req->eio_outerrno;
     }
 
-  *res = etp_call_finish (pool, scope, req);
+  *res = etp_call_finish (pool, scope, req, tell);
   return 1;
 }
 
@@ -3335,15 +3345,6 @@ eio__execute (eio_req *req)
 
   req->eio_outcome = res;
   req->eio_outerrno = res < 0 ? error : 0;
-
-  /* No need to bother the poll thread with what is not wanted any more. */
-  if (req->type == EIO_OPEN && res >= 0 && !EIO__TELLS_CANCELLED
-      && EIO_CANCELLED (req))
-    {
-      eio_sys_close ((int)res);
-      req->eio_outcome = -1;
-      req->eio_outerrno = ECANCELED;
-    }
 }
 
 /*****************************************************************************

@@ -71,16 +71,6 @@ eio_nop (eio_req *req)
   return req;
 }
 
-static eio_req *
-eio_open (eio_req *req, const char *path)
-{
-  req->type = EIO_OPEN;
-  req->ptr1 = (void *)path;
-  req->int1 = O_RDONLY;
-  eio_submit (req);
-  return req;
-}
-
 /* As found in embedders: sleeps until there are results. */
 static void
 poll_wait (void)
@@ -313,19 +303,58 @@ look_and_take (eio_req *req)
   return look (req);
 }
 
-START_TEST (finish_sees_requests_cancelled_before_execution)
+/* Submits, and cancels before anything can execute. */
+static void
+run_cancelled (eio_req *req)
 {
-  eio_req req = { .on_finish = look };
-  host_start ();
+  req->on_finish = look;
   eio_set_max_parallel (0);
-  eio_open (&req, "/");
-  eio_cancel (&req);
+  eio_submit (req);
+  eio_cancel (req);
   eio_set_min_parallel (1);
   flush ();
-  check_done (&req);
+  check_done (req);
   ck_assert_int_ne (cancelled_seen, 0);
-  ck_assert_int_eq (result_seen, -1);
-  ck_assert_int_eq (errorno_seen, ECANCELED);
+}
+
+START_TEST (finish_sees_requests_cancelled_before_execution)
+{
+  char path[] = "/";
+  /* whatever else would have been wrong with them */
+  eio_req reqs[] = {
+    { .type = EIO_OPEN, .ptr1 = path },
+    { .type = EIO_OPEN, .ptr1 = 0 },
+    { .type = EIO_OPEN, .ptr1 = path, .wd = EIO_INVALID_WD },
+    { .type = EIO_NOP },
+    { .type = EIO_CUSTOM },
+    { .type = 127 },
+  };
+  size_t i;
+  host_start ();
+  for (i = 0; i < sizeof reqs / sizeof *reqs; ++i)
+    {
+      run_cancelled (reqs + i);
+      ck_assert_int_eq (result_seen, -1);
+      ck_assert_int_eq (errorno_seen, ECANCELED);
+    }
+}
+END_TEST
+
+START_TEST (finish_sees_that_a_cancelled_close_closed)
+{
+  eio_req file = { .type = EIO_CLOSE }, dir = { .type = EIO_WD_CLOSE };
+  int fds;
+  host_start ();
+  fds = count_fds ();
+  file.int1 = dup (host_fd ());
+  dir.wd = eio_wd_open_sync (EIO_CWD, "/");
+  ck_assert_int_eq (count_fds (), fds + 2);
+  run_cancelled (&file);
+  ck_assert_int_eq (result_seen, 0);
+  ck_assert_int_eq (errorno_seen, 0);
+  run_cancelled (&dir);
+  ck_assert_int_eq (result_seen, 0);
+  ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
 
@@ -363,6 +392,24 @@ START_TEST (finish_owns_the_wd_of_a_cancelled_wd_open)
   ck_assert_ptr_ne (wd_seen, EIO_INVALID_WD);
   ck_assert_int_eq (fstat (wd_seen->fd, &st), 0);
   eio_wd_close_sync (wd_seen);
+}
+END_TEST
+
+/* What the new wd would have been relative to is no result. */
+START_TEST (a_wd_open_that_never_ran_has_no_wd)
+{
+  char path[] = ".";
+  eio_req req = { .type = EIO_WD_OPEN, .ptr1 = path };
+  eio_wd base;
+  host_start ();
+  base = eio_wd_open_sync (EIO_CWD, "/");
+  ck_assert_ptr_ne (base, EIO_INVALID_WD);
+  req.wd = base;
+  run_cancelled (&req);
+  ck_assert_int_eq (result_seen, -1);
+  ck_assert_int_eq (errorno_seen, ECANCELED);
+  ck_assert_ptr_eq (wd_seen, EIO_INVALID_WD);
+  eio_wd_close_sync (base);
 }
 END_TEST
 
@@ -867,8 +914,10 @@ add_hook_tests (TCase *tc)
   tcase_add_test (tc, the_value_of_finish_is_the_polls);
   tcase_add_test (tc, own_members_are_kept);
   tcase_add_test (tc, finish_sees_requests_cancelled_before_execution);
+  tcase_add_test (tc, finish_sees_that_a_cancelled_close_closed);
   tcase_add_test (tc, finish_owns_the_descriptor_of_a_cancelled_open);
   tcase_add_test (tc, finish_owns_the_wd_of_a_cancelled_wd_open);
+  tcase_add_test (tc, a_wd_open_that_never_ran_has_no_wd);
   tcase_add_test (tc, finish_can_take_the_buffers_of_a_cancelled_readdir);
   tcase_add_test (tc, flagged_memory_is_freed_though_cancelled);
   tcase_add_test (tc, the_higher_flags_are_the_embedders);

@@ -1430,39 +1430,50 @@ pass_gate (eio_req *req)
     ;
 }
 
-static int zero_first; /* fill from scratch, as for a new request */
+static void
+fill_gated (node *n, eio_cb finish)
+{
+  node_fill (n, EIO_CUSTOM);
+  n->req.feed = pass_gate;
+  n->req.finish = finish;
+}
 
 static int
 submit_again (eio_req *req)
 {
   node_finished (req);
+  if (node_of (req)->finishes == 1)
+    eio_submit (req);
+  return 0;
+}
+
+/* Fills it from scratch, as any other request. */
+static int
+zero_and_submit_again (eio_req *req)
+{
+  node_finished (req);
   if (node_of (req)->finishes > 1)
     return 0;
-  if (zero_first)
-    {
-      memset (req, 0, sizeof *req);
-      req->type = EIO_CUSTOM;
-      req->feed = pass_gate;
-      req->finish = submit_again;
-      req->destroy = node_destroyed;
-    }
+  memset (req, 0, sizeof *req);
+  req->type = EIO_CUSTOM;
+  req->feed = pass_gate;
+  req->finish = zero_and_submit_again;
+  req->destroy = node_destroyed;
   eio_submit (req);
   return 0;
 }
 
 /* The member between two others goes round again; the gate lets it through
  * once. */
-START_TEST (member_submitted_again_leaves_its_group)
+static void
+check_submitted_again (eio_cb again)
 {
   node g, m[3];
   start_paused ();
   sem_init (&gate, 0, 1);
-  zero_first = _i;
   node_submit (&g, EIO_GROUP);
   node_add (&g, &m[0], EIO_NOP);
-  node_fill (&m[1], EIO_CUSTOM);
-  m[1].req.feed = pass_gate;
-  m[1].req.finish = submit_again;
+  fill_gated (&m[1], again);
   eio_submit (&m[1].req);
   eio_grp_add (&g.req, &m[1].req);
   node_add (&g, &m[2], EIO_NOP);
@@ -1479,6 +1490,42 @@ START_TEST (member_submitted_again_leaves_its_group)
   ck_assert_int_eq (m[1].destroys, 1);
   assert_done (&m[0]);
   assert_done (&m[2]);
+}
+
+START_TEST (member_submitted_again_leaves_its_group)
+{
+  check_submitted_again (submit_again);
+}
+END_TEST
+
+START_TEST (member_zeroed_and_submitted_again_leaves_its_group)
+{
+  check_submitted_again (zero_and_submit_again);
+}
+END_TEST
+
+/* The group has no other member, and its feeder a turn to take. */
+START_TEST (member_submitted_again_makes_room_for_the_feeder)
+{
+  node *m;
+  source_start (1, 5);
+  sem_init (&gate, 0, 1);
+  m = &source.nodes[source.made++];
+  fill_gated (m, submit_again);
+  eio_submit (&m->req);
+  ck_assert_int_eq (eio_grp_add (&source.group.req, &m->req), 0);
+  source_feed (1);
+  ck_assert_int_eq (source.calls, 0);
+  resume (2);
+  while (!source.group.finishes)
+    host_poll ();
+  ck_assert_int_eq (source.made, 5);
+  assert_done (&source.group);
+  ck_assert_int_eq (m->destroys, 0);
+  sem_post (&gate);
+  host_drain ();
+  ck_assert_int_eq (m->finishes, 2);
+  ck_assert_int_eq (m->destroys, 1);
 }
 END_TEST
 
@@ -1761,7 +1808,9 @@ add_members (Suite *s)
   tcase_add_loop_test (tc, cancelled_members_do_not_hold_the_group, 0, 2);
   tcase_add_loop_test (tc, nested_groups_finish_from_the_inside, 0, 2);
   tcase_add_loop_test (tc, groups_use_no_worker, 0, 2);
-  tcase_add_loop_test (tc, member_submitted_again_leaves_its_group, 0, 2);
+  tcase_add_test (tc, member_submitted_again_leaves_its_group);
+  tcase_add_test (tc, member_zeroed_and_submitted_again_leaves_its_group);
+  tcase_add_test (tc, member_submitted_again_makes_room_for_the_feeder);
   tcase_add_test (tc, member_submitted_again_may_join_again);
 }
 

@@ -9,21 +9,16 @@
 # define _GNU_SOURCE 1
 #endif
 
-/* Before the macros below, which would rename the declarations. */
+/* Before the macros below, which would rename the declarations.  Not those
+ * that a HAVE_ name stands for. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
-#ifdef __linux__
-# include <sys/prctl.h>
-# include <sys/sendfile.h>
-# include <sys/syscall.h>
-#endif
 
 /* Written by workers, read when they are done. */
 static int fsyncs, syncs, preads;

@@ -717,7 +717,7 @@ START_TEST (request_survives_lasting_lack_of_memory)
 END_TEST
 
 /*****************************************************************************
- * The rest                                                                  *
+ * Others                                                                    *
  *****************************************************************************/
 
 enum { MEMBERS = 5 };
@@ -960,30 +960,45 @@ START_TEST (pool_without_memory_for_workers_goes_on)
 }
 END_TEST
 
+/* Every test has to leave a pool that can be brought to rest.  (And
+ * ThreadSanitizer waits a second for threads that are left.) */
+static void
+tear_down (void)
+{
+  rest ();
+}
+
+static TCase *
+add_case (Suite *suite, const char *name)
+{
+  TCase *tc = tcase_create (name);
+
+  tcase_set_timeout (tc, 60);
+  tcase_add_checked_fixture (tc, 0, tear_down);
+  suite_add_tcase (suite, tc);
+  return tc;
+}
+
 int
 main (void)
 {
   Suite *suite = suite_create ("oom");
-  TCase *each = tcase_create ("each request");
-  TCase *rest_of_it = tcase_create ("the rest");
+  TCase *each = add_case (suite, "each request");
+  TCase *others = add_case (suite, "others");
 
-  tcase_set_timeout (each, 60);
   tcase_add_loop_test (each, request_survives_one_failing_allocation, 0,
                        SAMPLES);
   tcase_add_loop_test (each, request_survives_lasting_lack_of_memory, 0,
                        SAMPLES);
-  suite_add_tcase (suite, each);
 
-  tcase_set_timeout (rest_of_it, 60);
-  tcase_add_test (rest_of_it, group_survives_without_some_members);
-  tcase_add_test (rest_of_it, feeder_that_gets_no_memory_ends_the_group);
-  tcase_add_test (rest_of_it, init_says_enomem_and_can_be_repeated);
-  tcase_add_test (rest_of_it, wd_open_sync_leaves_nothing_behind);
-  tcase_add_test (rest_of_it, sendfile_sync_leaves_nothing_behind);
-  tcase_add_loop_test (rest_of_it, cancelled_open_is_closed_without_memory, 0,
+  tcase_add_test (others, group_survives_without_some_members);
+  tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
+  tcase_add_test (others, init_says_enomem_and_can_be_repeated);
+  tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
+  tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
+  tcase_add_loop_test (others, cancelled_open_is_closed_without_memory, 0,
                        2);
-  tcase_add_loop_test (rest_of_it, pool_without_memory_for_workers_goes_on, 0,
+  tcase_add_loop_test (others, pool_without_memory_for_workers_goes_on, 0,
                        2);
-  suite_add_tcase (suite, rest_of_it);
   return run_suite (suite);
 }

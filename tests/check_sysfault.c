@@ -2047,12 +2047,23 @@ END_TEST
 
 #define COUNT(array) ((int)(sizeof (array) / sizeof *(array)))
 
+/* Every test has to leave a pool that can be brought to rest.  (And
+ * ThreadSanitizer waits a second for threads that are left.) */
+static void
+tear_down (void)
+{
+  eio_set_max_parallel (0);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_int_eq (bad_closes, 0);
+}
+
 static TCase *
 add_case (Suite *suite, const char *name)
 {
   TCase *tc = tcase_create (name);
 
   tcase_set_timeout (tc, 60);
+  tcase_add_checked_fixture (tc, 0, tear_down);
   suite_add_tcase (suite, tc);
   return tc;
 }

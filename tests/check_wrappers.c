@@ -244,6 +244,8 @@ START_TEST (wd_open_delivers_a_wd_and_wd_close_closes_it)
   ck_assert_ptr_eq (got.o.wd, EIO_INVALID_WD);
   FAILS (ENOTDIR, eio_wd_open (file, TAIL));
   ck_assert_ptr_eq (got.o.wd, EIO_INVALID_WD);
+  FAILS (EINVAL, eio_wd_open (0, TAIL));
+  ck_assert_ptr_eq (got.o.wd, EIO_INVALID_WD);
   OK (0, eio_wd_open (dir, TAIL));
   wd = got.o.wd;
   ck_assert_ptr_ne (wd, EIO_INVALID_WD);
