@@ -30,7 +30,8 @@
  * Locks:                                                                    *
  *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
  *      struct etp_pool.                                                     *
- *   2. No thread holds two of them, in any order.                           *
+ *   2. No thread holds two of them, in any order; but for the moment of a   *
+ *      fork, which takes reqlock, then reslock.                             *
  *   3. No callback of a request, no system call that can block, and no      *
  *      wake-up on the way of a request happens under reqlock or reslock.    *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
@@ -542,6 +543,7 @@ struct etp_pool
   etp_scope *spare_scopes;
   etp_scope first_scope;
   unsigned char last_mark;
+  int forking;                          /* the forking thread has both locks */
   eio_req *feeding;                     /* groups whose feeders run */
   int atfork_set;
 };
@@ -1133,9 +1135,28 @@ etp_abandon (etp_pool *pool)
   X_UNLOCK (pool->siglock);
 }
 
-/* A new life in a forked child. There are no other threads, but they may have
- * been anywhere in this file: nothing of theirs is looked at, but the heads
- * of two lists, which stay reachable for leak checkers. */
+static void
+etp_lock_for_fork (etp_pool *pool)
+{
+  X_LOCK (pool->reqlock);
+  X_LOCK (pool->reslock);
+  pool->forking = 1;
+}
+
+static void
+etp_unlock_after_fork (etp_pool *pool)
+{
+  if (!pool->forking)
+    return;
+  pool->forking = 0;
+  X_UNLOCK (pool->reslock);
+  X_UNLOCK (pool->reqlock);
+}
+
+/* A new life in a forked child. There are no other threads. Where the fork
+ * ran our handlers, they were not in the midst of anything, either; but a
+ * child may come by a bare system call, too, so nothing of theirs is looked
+ * at, but the heads of two lists, which stay reachable for leak checkers. */
 static void
 etp_forget (etp_pool *pool)
 {
@@ -1149,6 +1170,7 @@ etp_forget (etp_pool *pool)
         pool->lost = heads[i];
       }
 
+  etp_unlock_after_fork (pool);
   X_MUTEX_CREATE (pool->reqlock);
   X_MUTEX_CREATE (pool->reslock);
   X_MUTEX_CREATE (pool->siglock);
@@ -1158,10 +1180,10 @@ etp_forget (etp_pool *pool)
   pool->have_corpse = 0;
   etp_reset_requests (pool);
   etp_reset_results (pool);
-  pool->executing = 0;
-  pool->signalled = 0;
+  ecb_store_relaxed (pool->executing, 0);
+  ecb_store_relaxed (pool->signalled, 0);
   etp_reset_scopes (pool);
-  pool->pid = getpid ();
+  ecb_store_relaxed (pool->pid, getpid ());
 }
 
 /* Forgets a life that was begun in another process. */
@@ -3351,6 +3373,20 @@ eio__execute (eio_req *req)
  * 7  Public API                                                             *
  *****************************************************************************/
 
+/* The forking thread sees the pool whole, and nobody holds its locks. The
+ * signal's it leaves alone: want_poll may take long. */
+static void
+eio__atfork_prepare (void)
+{
+  etp_lock_for_fork (EIO_POOL);
+}
+
+static void
+eio__atfork_parent (void)
+{
+  etp_unlock_after_fork (EIO_POOL);
+}
+
 /* A forked child starts a new life, unless it already did so in a handler
  * that ran before this one. */
 static void
@@ -3369,7 +3405,8 @@ __attribute__ ((__constructor__))
 eio__set_atfork (void)
 {
   if (!EIO_POOL->atfork_set)
-    EIO_POOL->atfork_set = !X_THREAD_ATFORK (0, 0, eio__atfork_child);
+    EIO_POOL->atfork_set = !X_THREAD_ATFORK (
+      eio__atfork_prepare, eio__atfork_parent, eio__atfork_child);
 }
 
 int ecb_cold

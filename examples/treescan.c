@@ -450,7 +450,7 @@ needs_lstat (const eio_dirent *dent)
 
 /* Each open wd holds a descriptor.  Half of what there may be is kept for
  * directories so deep that the paths of their entries would otherwise be too
- * long for the system: with that, the depth of a tree is not limited. */
+ * long for the system: so a tree may be deeper than PATH_MAX. */
 static int
 wants_wd (const struct node *dir)
 {
@@ -642,22 +642,13 @@ catch_interrupt (void)
   watch_descriptor (scan.signals);
 }
 
-/* A second SIGINT kills the program: a dead file server may keep a request
- * from ever coming back. */
 static void
 take_interrupt (void)
 {
   struct signalfd_siginfo info;
-  sigset_t set;
 
-  if (read (scan.signals, &info, sizeof info) != sizeof info)
-    return;
-
-  scan.interrupted = scan.stop = 1;
-
-  sigemptyset (&set);
-  sigaddset (&set, SIGINT);
-  pthread_sigmask (SIG_UNBLOCK, &set, 0);
+  if (read (scan.signals, &info, sizeof info) == sizeof info)
+    scan.interrupted = scan.stop = 1;
 }
 
 static void

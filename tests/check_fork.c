@@ -60,7 +60,11 @@ be_child (void (*body) (void))
 static pid_t
 spawn (void (*body) (void))
 {
-  pid_t pid = fork ();
+  pid_t pid;
+  /* What workers did before this is no race with what the child does:
+   * ThreadSanitizer has to be told. */
+  eio_nthreads ();
+  pid = fork ();
   if (pid == 0)
     be_child (body);
   ck_assert_int_gt (pid, 0);
@@ -241,6 +245,7 @@ have_timed_out (void)
   eio_set_max_idle (0);
   eio_set_idle_timeout (0);
   have_idle_workers ();
+  wait_until (eio_nthreads () == 0);
 }
 
 static void (*const states[]) (void) = {

@@ -93,10 +93,13 @@ counted (void *p)
   return p;
 }
 
+/* Not zero, as fresh memory is by chance. */
 ecb_unused static void *
 fault_malloc (size_t size)
 {
-  return out_of_memory () ? 0 : counted (malloc (size));
+  void *p = out_of_memory () ? 0 : counted (malloc (size));
+
+  return p ? memset (p, 0x55, size) : 0;
 }
 
 ecb_unused static void *

@@ -562,7 +562,7 @@ seed (void)
   const char *text = getenv ("EIO_STRESS_SEED");
   return text ? (unsigned int)strtoul (text, 0, 0)
               : (unsigned int)getpid () * 2654435761u
-                ^ (unsigned int)(now () * 1e6);
+                ^ (unsigned int)(unsigned long long)(now () * 1e6);
 }
 
 START_TEST (random_use_agrees_with_the_model)
