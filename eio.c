@@ -74,7 +74,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -2157,8 +2156,12 @@ eio__wd_new (eio_wd wd, const char *path)
 static eio_ssize_t
 eio__wd_open (eio_req *req)
 {
-  req->wd = eio__wd_new (req->wd, req->ptr1);
-  return req->wd == EIO_INVALID_WD ? -1 : 0;
+  eio_wd wd = eio__wd_new (req->wd, req->ptr1);
+
+  if (wd == EIO_INVALID_WD)
+    return -1;
+  req->wd = wd;
+  return 0;
 }
 
 static eio_ssize_t
@@ -3365,6 +3368,8 @@ eio__execute (eio_req *req)
              && !EIO_CANCELLED (req));
     }
 
+  if (res < 0 && req->type == EIO_WD_OPEN)
+    req->wd = EIO_INVALID_WD;
   req->eio_outcome = res;
   req->eio_outerrno = res < 0 ? error : 0;
 }

@@ -212,7 +212,7 @@ alloc_memory (size_t size)
   void *memory = calloc (1, size);
 
   if (!memory)
-    fail_program ("out of memory", ENOMEM);
+    fail_program ("giving up", ENOMEM);
 
   return memory;
 }
@@ -234,7 +234,7 @@ unref_base (struct base *base)
     return;
 
   if (!eio_wd_close (base->wd, EIO_PRI_MAX, count_closed_wd, 0))
-    fail_program ("out of memory", errno);
+    fail_program ("giving up", errno);
 
   free (base);
 }
@@ -565,7 +565,7 @@ start_scan (char **args)
   scan.grp = eio_grp (finish_scan, 0);
 
   if (!scan.grp)
-    fail_program ("out of memory", errno);
+    fail_program ("giving up", errno);
 
   resume_feeding ();
 }
@@ -859,7 +859,7 @@ static void
 fit_descriptor_limit (void)
 {
   struct rlimit limit;
-  size_t nfiles = 4 * JOBS_MAX;
+  size_t nfiles = 4 * JOBS_MAX + 8;
 
   if (!getrlimit (RLIMIT_NOFILE, &limit) && limit.rlim_cur < nfiles)
     nfiles = (size_t)limit.rlim_cur;
