@@ -607,37 +607,31 @@ etp_has_work (etp_pool *pool)
          || ecb_load_relaxed (pool->stalled);
 }
 
-/* Called after something came to be that etp_has_work sees. */
-static void
-etp_signal (etp_pool *pool)
+/* Makes the signal say whether there is work; only the poller may take it
+ * back. The look has to come under the lock: see doc/internals.md. Called
+ * whenever something came to be that etp_has_work sees, and when eio_poll
+ * ends. Returns 0 if there is work. */
+static int
+etp_signal (etp_pool *pool, int polling)
 {
+  int work;
+
   X_LOCK (pool->siglock);
-  if (!pool->signalled && etp_has_work (pool))
+  work = etp_has_work (pool);
+  if (work && !pool->signalled)
     {
       ecb_store_relaxed (pool->signalled, 1);
       if (pool->want_poll)
         pool->want_poll ();
     }
-  X_UNLOCK (pool->siglock);
-}
-
-/* Takes the signal back if nothing is left; says whether that is so. The
- * look has to come under the lock: see doc/internals.md. */
-static int
-etp_unsignal (etp_pool *pool)
-{
-  int quiet;
-
-  X_LOCK (pool->siglock);
-  quiet = !etp_has_work (pool);
-  if (quiet && pool->signalled)
+  else if (!work && pool->signalled && polling)
     {
       if (pool->done_poll)
         pool->done_poll ();
       ecb_store_relaxed (pool->signalled, 0);
     }
   X_UNLOCK (pool->siglock);
-  return quiet;
+  return !work;
 }
 
 /* --- publish ------------------------------------------------------------ */
@@ -658,7 +652,7 @@ etp_publish (etp_pool *pool, eio_req *req, unsigned life)
   X_UNLOCK (pool->reslock);
 
   if (first)
-    etp_signal (pool);
+    etp_signal (pool, 0);
 }
 
 static eio_req *
@@ -807,7 +801,7 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
   if (action.wake)
     X_COND_SIGNAL (action.wake->wakeup);
   if (stalled)
-    etp_signal (pool);
+    etp_signal (pool, 0);
 }
 
 static void
@@ -1724,7 +1718,7 @@ etp_get_poll_limits (etp_pool *pool)
 static int
 etp_end_poll (etp_pool *pool)
 {
-  if (etp_unsignal (pool))
+  if (etp_signal (pool, 1))
     return 0;
   errno = EAGAIN;
   return -1;
@@ -1753,7 +1747,7 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
         continue;
       if (res)
         {
-          etp_unsignal (pool);
+          etp_signal (pool, 1);
           return res;
         }
       if ((limits.reqs && !--limits.reqs)

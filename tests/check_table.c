@@ -878,6 +878,23 @@ START_TEST (an_invalid_second_wd_is_enoent)
 }
 END_TEST
 
+/* Of any other type int3 is something else: here, a gid left as it is. */
+START_TEST (minus_1_in_int3_is_a_wd_for_two_paths_only)
+{
+  inputs in;
+  outcome o;
+  host_start ();
+  in = live_inputs ("gid");
+  o = run_filled ((eio_req){ .type = EIO_CHOWN, .ptr1 = in.path, .int2 = -1,
+                             .int3 = -1 });
+  assert_ok (o, 0);
+  o = run_filled ((eio_req){ .type = EIO_UNLINK, .ptr1 = in.path,
+                             .int3 = -1 });
+  assert_ok (o, 0);
+  free_inputs (&in, 0);
+}
+END_TEST
+
 static void
 fail_with_eperm (eio_req *req)
 {
@@ -952,6 +969,7 @@ main (void)
   tcase_add_test (tc, a_null_second_path_is_einval);
   tcase_add_test (tc, an_invalid_wd_fails_every_request_with_enoent);
   tcase_add_test (tc, an_invalid_second_wd_is_enoent);
+  tcase_add_test (tc, minus_1_in_int3_is_a_wd_for_two_paths_only);
   tcase_add_test (tc, result_and_errorno_are_0_until_finish);
   suite_add_tcase (suite, tc);
   return run_suite (suite);

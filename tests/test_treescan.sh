@@ -33,9 +33,13 @@ trap 'exit 1' HUP INT TERM
 tree=$work/tree
 
 if [ -n "$TREESCAN_VALGRIND" ]; then
-  # The program may be a script of libtool's.
-  [ -x "$builddir/libtool" ] && runner="$builddir/libtool --mode=execute"
-  runner="$runner valgrind -q --error-exitcode=99 --leak-check=full \
+  # Beside a shared library, libtool puts a script in the program's place.
+  if [ -x "$builddir/examples/.libs/treescan" ]; then
+    treescan=$builddir/examples/.libs/treescan
+    LD_LIBRARY_PATH=$builddir/.libs
+    export LD_LIBRARY_PATH
+  fi
+  runner="valgrind -q --error-exitcode=99 --leak-check=full \
     --errors-for-leak-kinds=definite,possible"
 fi
 
