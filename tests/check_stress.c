@@ -140,8 +140,8 @@ execute (eio_req *req)
   if (it->salt % 7 == 0)
     sched_yield ();
   req->result = result_of (req);
-  errno = EDOM;
   --executing;
+  errno = EDOM;
 }
 
 static int last_value, depth;

@@ -1982,17 +1982,21 @@ START_TEST (one_worker_does_all_when_there_is_no_second)
 }
 END_TEST
 
-/* Nothing runs while the limit is 0, even where threads are not to be had. */
+/* Nothing runs while the limit is 0, even where threads are not to be had;
+ * set before the submission, or after it. */
 START_TEST (limit_of_0_holds_without_threads)
 {
   eio_req req = { .type = EIO_NOP, .finish = note };
   outcome o = { 0 };
 
   host_start ();
-  eio_set_max_parallel (0);
   arm (F_pthread_create, EAGAIN, 0, FOR_EVER);
   req.data = &o;
-  eio_submit (&req);
+  if (_i)
+    eio_submit (&req);
+  eio_set_max_parallel (0);
+  if (!_i)
+    eio_submit (&req);
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (host_wait (0), 0);
   ck_assert_uint_eq (eio_nready (), 1);
@@ -2160,7 +2164,7 @@ add_threads (TCase *tc)
                        COUNT (no_thread));
   tcase_add_loop_test (tc, one_worker_does_all_when_there_is_no_second, 0,
                        COUNT (no_thread));
-  tcase_add_test (tc, limit_of_0_holds_without_threads);
+  tcase_add_loop_test (tc, limit_of_0_holds_without_threads, 0, 2);
   tcase_add_loop_test (tc, refused_stack_size_is_raised_and_remembered, 0,
                        COUNT (stacks));
   tcase_add_test (tc, stack_size_that_cannot_be_asked_for_is_left_alone);
