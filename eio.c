@@ -486,8 +486,8 @@ struct etp_scope
   etp_scope *outer;     /* the eio_poll in whose callback this one runs */
   eio_req *req;         /* whose finish runs, unless it was submitted again */
   eio_req *grp;         /* its group */
-  unsigned char *stack; /* ETP_SCOPE_STACK bytes of it, */
-  unsigned char mark;   /* of which ETP_SCOPE_MARKED bytes are set to this */
+  size_t *stack;        /* ETP_SCOPE_STACK bytes of it, */
+  unsigned char mark;   /* of which ETP_SCOPE_MARKED are set to this */
 };
 
 struct etp_pool
@@ -1503,7 +1503,7 @@ etp_self (void)
 
 /* Null when memory is out, which can only be inside of a callback. */
 static etp_scope *
-etp_open_scope (etp_pool *pool, unsigned char *stack)
+etp_open_scope (etp_pool *pool, void *stack)
 {
   etp_scope *scope = pool->spare_scopes;
 
@@ -1563,13 +1563,14 @@ __attribute__ ((no_sanitize_address, no_sanitize_thread))
 static int ecb_noinline
 etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t frame)
 {
-  size_t i;
+  const volatile size_t *stack = scope->stack;
+  size_t mark = (size_t)-1 / 255 * scope->mark, i;
 
-  if (pool->scope_thread != etp_self () || (size_t)scope->stack <= frame)
+  if (pool->scope_thread != etp_self () || (size_t)stack <= frame)
     return 1;
 
-  for (i = 0; i < ETP_SCOPE_MARKED; ++i)
-    if (((const volatile unsigned char *)scope->stack)[i] != scope->mark)
+  for (i = 0; i < ETP_SCOPE_MARKED / sizeof *stack; ++i)
+    if (stack[i] != mark)
       return 1;
   return 0;
 }
@@ -3290,10 +3291,10 @@ eio__find_op (int type)
 static int
 eio__check (const eio_req *req, const eio__op *op)
 {
+  if (EIO_CANCELLED (req) && !(op && op->needs & EIO__ALWAYS))
+    return ECANCELED;
   if (!op)
     return ENOSYS;
-  if (EIO_CANCELLED (req) && !(op->needs & EIO__ALWAYS))
-    return ECANCELED;
   if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE)
     return ENOENT;
   if (op->needs & EIO__PATH && !req->ptr1)

@@ -1016,9 +1016,10 @@ START_TEST (the_callers_buffer_is_left_alone)
 }
 END_TEST
 
-enum { NAMES = 20000 };
+enum { NAMES = 8000 };
 
-/* Makes a directory that takes some time to read: long names. */
+/* Makes a directory that takes some time to read: long names, which are
+ * links to one file because that is faster. */
 static const char *
 make_big_directory (void)
 {
@@ -1028,10 +1029,11 @@ make_big_directory (void)
   ck_assert_int_eq (mkdir (path, 0777), 0);
   dir = open (path, O_RDONLY);
   ck_assert_int_ge (dir, 0);
-  for (i = 0; i < NAMES; ++i)
+  ck_assert_int_eq (mknodat (dir, "0", S_IFREG | 0666, 0), 0);
+  for (i = 1; i < NAMES; ++i)
     {
       snprintf (name, sizeof name, "%0200d", i);
-      ck_assert_int_eq (mknodat (dir, name, S_IFREG | 0666, 0), 0);
+      ck_assert_int_eq (linkat (dir, "0", dir, name, 0), 0);
     }
   close (dir);
   return path;

@@ -119,15 +119,6 @@ poll_throws_deep (int depth)
   return thrown && frame[0] == (char)depth;
 }
 
-/* The same, from below a buffer that is as it was before. */
-__attribute__ ((noinline)) bool
-poll_throws_below_buffer ()
-{
-  volatile char buffer[65536];
-  buffer[0] = buffer[sizeof buffer - 1] = 1;
-  return poll_throws () && buffer[0];
-}
-
 int
 note_string (eio_req *req)
 {
@@ -251,19 +242,6 @@ START_TEST (the_next_poll_may_be_called_from_deeper)
   host_wait (-1);
   ck_assert (poll_throws ());
   ck_assert (!poll_throws_deep (8));
-  ck_assert_int_eq (thrower.finished, 1);
-  ck_assert_int_eq (thrower.destroyed, 1);
-}
-END_TEST
-
-START_TEST (the_next_poll_may_be_called_from_below_a_buffer)
-{
-  job thrower (EIO_NOP, true);
-  host_start ();
-  eio_submit (&thrower.req);
-  host_wait (-1);
-  ck_assert (poll_throws ());
-  ck_assert (!poll_throws_below_buffer ());
   ck_assert_int_eq (thrower.finished, 1);
   ck_assert_int_eq (thrower.destroyed, 1);
 }
@@ -521,7 +499,6 @@ main ()
   tcase_add_test (tc, groups_work_from_cxx);
   tcase_add_test (tc, a_thrown_request_is_destroyed_by_the_next_poll);
   tcase_add_test (tc, the_next_poll_may_be_called_from_deeper);
-  tcase_add_test (tc, the_next_poll_may_be_called_from_below_a_buffer);
   tcase_add_test (tc, the_next_poll_may_be_called_from_further_up);
   tcase_add_test (tc, others_are_not_lost_when_some_throw);
   tcase_add_test (tc, the_descriptor_stays_readable_while_results_are_left);

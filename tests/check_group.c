@@ -908,6 +908,25 @@ START_TEST (feeder_may_replace_itself)
 END_TEST
 
 static void
+hand_over (eio_req *grp)
+{
+  eio_grp_feed (grp, feed_source, 2);
+}
+
+/* The call adds nothing, but not for lack of a feeder. */
+START_TEST (feeder_may_hand_over_to_another)
+{
+  source_start (1, TOTAL);
+  eio_grp_feed (&source.group.req, hand_over, 2);
+  ck_assert_int_eq (source.calls, 2);
+  assert_size (&source.group, 2);
+  resume (1);
+  host_drain ();
+  assert_fed (TOTAL);
+}
+END_TEST
+
+static void
 feed_and_cancel (eio_req *grp)
 {
   feed_source (grp);
@@ -1089,6 +1108,7 @@ START_TEST (cancelled_group_is_not_fed)
   source_feed (3);
   eio_cancel (&source.group.req);
   eio_grp_limit (&source.group.req, 9);
+  source_feed (12);
   ck_assert_int_eq (source.calls, 3);
   resume (1);
   host_drain ();
@@ -1841,6 +1861,7 @@ add_feeders (Suite *s)
   tcase_add_test (tc, limit_can_be_raised_in_a_members_callback);
   tcase_add_test (tc, feeder_may_change_the_limit);
   tcase_add_test (tc, feeder_may_replace_itself);
+  tcase_add_test (tc, feeder_may_hand_over_to_another);
   tcase_add_test (tc, feeder_may_cancel_the_members);
   tcase_add_test (tc, feeder_may_add_groups);
   tcase_add_test (tc, a_cancelled_member_makes_room_for_the_feeder);

@@ -1038,10 +1038,20 @@ jump_between (eio_req *req)
   longjmp (between, 1);
 }
 
-/* Polls until a callback jumps.  Where nothing makes the descriptor readable
- * there may still be something to clean up: so this does not wait for it. */
+/* Polls when told to, until a callback jumps. */
 static void
 poll_and_land (void)
+{
+  if (setjmp (outside))
+    return;
+  while (eio_nreqs ())
+    host_poll ();
+  ck_abort_msg ("no callback jumped");
+}
+
+/* ... and without waiting to be told. */
+static void
+busily_poll_and_land (void)
 {
   double end = now () + 30;
   if (setjmp (outside))
@@ -1178,6 +1188,18 @@ START_TEST (group_goes_on_after_its_only_member_jumped)
       expect_counters (0, 0, 0);
     }
   expect_usable ();
+}
+END_TEST
+
+/* The poll may be so early that want_poll has not been called yet. */
+START_TEST (group_goes_on_after_a_member_jumped_in_an_unasked_poll)
+{
+  for (int i = 1; i <= 200; ++i)
+    {
+      eio_grp_add (eio_grp (finish_group, 0), eio_nop (0, jump_outside, 0));
+      busily_poll_and_land ();
+      await_group (i);
+    }
 }
 END_TEST
 
@@ -2396,6 +2418,8 @@ add_jump (Suite *suite)
   tcase_add_test (tc, jumps_in_a_row_are_all_destroyed);
   tcase_add_test (tc, poll_after_a_jump_may_be_anywhere);
   tcase_add_test (tc, group_goes_on_after_its_only_member_jumped);
+  tcase_add_test (tc,
+                  group_goes_on_after_a_member_jumped_in_an_unasked_poll);
   tcase_add_test (tc, group_waits_for_the_others_after_a_member_jumped);
   tcase_add_test (tc, groups_finish_may_jump_too);
   tcase_add_test (tc, feeder_goes_on_after_its_members_jumped);
