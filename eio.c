@@ -1801,7 +1801,8 @@ struct eio_pwd
 {
   int fd;      /* never 0; embedders read it */
   size_t len;  /* of str, without the 0 */
-  char str[1]; /* canonical absolute path when it was opened */
+  char str[1]; /* canonical absolute path when it was opened; "" where that
+                  is longer than paths can be: the descriptor still works */
 };
 
 static int
@@ -2004,6 +2005,8 @@ eio__check_wd_path (eio_wd wd)
 {
   struct stat by_fd, by_path;
 
+  if (!wd->len)
+    return eio__too_long ();
   if (fstat (wd->fd, &by_fd)
       || fstatat (AT_FDCWD, wd->str, &by_path, AT_SYMLINK_NOFOLLOW))
     return -1;
@@ -2133,6 +2136,8 @@ eio__wd_new (eio_wd wd, const char *path)
 
   str = malloc (EIO__PATH_BUF);
   len = str ? eio__realpath_to (wd, path, str) : -1;
+  if (len < 0 && errno == ENAMETOOLONG)
+    str[len = 0] = 0;
   if (len >= 0)
     res = malloc (sizeof *res + (size_t)len);
   if (res)

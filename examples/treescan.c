@@ -55,7 +55,8 @@
  * 1  State                                                                  *
  *****************************************************************************/
 
-enum {
+enum
+{
   JOBS_MAX = 1000,
 
   /* A directory gets a working directory of its own if at least so many of
@@ -460,8 +461,8 @@ wants_wd (const struct node *dir)
     return scan.wds < opt.wds;
 
   for (size_t i = 0; i < dir->ndents && nvisits < WD_WORTH; ++i)
-    nvisits +=
-        needs_lstat (&dir->dents[i]) || dir->dents[i].type == EIO_DT_DIR;
+    nvisits += needs_lstat (&dir->dents[i])
+               || dir->dents[i].type == EIO_DT_DIR;
 
   return nvisits == WD_WORTH && scan.wds < opt.wds / 2;
 }
@@ -505,8 +506,8 @@ visit_entries (struct node *dir)
   while (dir->nvisited < dir->ndents)
     {
       const eio_dirent *dent = &dir->dents[dir->nvisited++];
-      struct node *node =
-          make_child (dir, dir->names + dent->nameofs, dent->namelen);
+      struct node *node = make_child (dir, dir->names + dent->nameofs,
+                                      dent->namelen);
 
       if (needs_lstat (dent))
         {
@@ -847,8 +848,8 @@ parse_options (int argc, char **argv)
     opt.dirs = opt.files = 0;
 
   /* On a terminal, the line would get in between the paths. */
-  opt.progress =
-      isatty (STDERR_FILENO) && (opt.quiet || !isatty (STDOUT_FILENO));
+  opt.progress = isatty (STDERR_FILENO)
+                 && (opt.quiet || !isatty (STDOUT_FILENO));
 
   return argv + optind;
 }

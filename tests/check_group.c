@@ -197,7 +197,10 @@ START_TEST (group_waits_for_its_member)
 }
 END_TEST
 
-enum { MIXED = 12 };
+enum
+{
+  MIXED = 12
+};
 
 static void
 set_result (eio_req *req)
@@ -270,7 +273,10 @@ START_TEST (members_of_all_kinds_finish_before_the_group)
 }
 END_TEST
 
-enum { CHAIN = 200 };
+enum
+{
+  CHAIN = 200
+};
 static node chain[CHAIN], chain_group;
 static int chain_made;
 
@@ -304,34 +310,47 @@ START_TEST (members_can_be_added_from_members_callbacks)
 }
 END_TEST
 
+/* The group's list is of those that are not finished, and size counts it. */
+static void
+check_list (node *g, const node *members, unsigned n)
+{
+  unsigned i, live = 0, listed = 0;
+  eio_req *r;
+  for (i = 0; i < n; ++i)
+    live += !members[i].finishes;
+  for (r = g->req.grp_first; r && listed <= n; r = r->grp_next, ++listed)
+    {
+      ck_assert_ptr_eq (r->grp, &g->req);
+      ck_assert_int_eq (node_of (r)->finishes, 0);
+    }
+  ck_assert_uint_eq (listed, live);
+  assert_size (g, live);
+}
+
+/* They leave from both ends of the list and from the middle. */
 START_TEST (size_and_list_are_the_live_members)
 {
+  static const int pris[5] = { 3, 0, 1, 4, 2 };
   node g, m[5];
-  eio_req *r;
-  unsigned i, seen = 0, gone;
+  int i;
   start_paused ();
   node_submit (&g, EIO_GROUP);
   for (i = 0; i < 5; ++i)
     {
-      node_add (&g, &m[i], EIO_NOP);
-      assert_size (&g, i + 1);
+      node_fill (&m[i], EIO_NOP);
+      m[i].req.pri = pris[(i + _i) % 5];
+      eio_submit (&m[i].req);
+      eio_grp_add (&g.req, &m[i].req);
+      check_list (&g, m, i + 1);
     }
-  for (r = g.req.grp_first; r; r = r->grp_next, ++seen)
-    ck_assert_ptr_eq (r->grp, &g.req);
-  ck_assert_uint_eq (seen, 5);
   eio_set_max_poll_reqs (1);
   execute_all ();
-  for (gone = 0; gone < 5;)
+  while (!g.finishes)
     {
-      assert_live (&g);
-      assert_size (&g, 5 - gone);
+      check_list (&g, m, 5);
       host_poll ();
-      for (gone = i = 0; i < 5; ++i)
-        gone += m[i].finishes;
     }
   assert_size (&g, 0);
-  while (!g.finishes)
-    host_poll ();
   assert_done (&g);
 }
 END_TEST
@@ -421,7 +440,10 @@ END_TEST
  * Depth and width                                                           *
  *****************************************************************************/
 
-enum { MANY = 100000 };
+enum
+{
+  MANY = 100000
+};
 
 /* One stack frame for each of MANY levels overflows any stack up to 1 MiB. */
 static void
@@ -472,8 +494,8 @@ nest_count (const nest *t, int from, int finishes, int destroys)
 {
   int i, n = 0;
   for (i = from; i < MANY; ++i)
-    n +=
-        t->groups[i].finishes == finishes && t->groups[i].destroys == destroys;
+    n += t->groups[i].finishes == finishes
+         && t->groups[i].destroys == destroys;
   return n;
 }
 
@@ -487,7 +509,11 @@ nest_inner_first (const nest *t)
 }
 
 /* bits of a loop test's _i */
-enum { WITH_LEAF = 1, LOOKED_AT = 2 };
+enum
+{
+  WITH_LEAF = 1,
+  LOOKED_AT = 2
+};
 
 static void
 nest_start (nest *t, int how)
@@ -623,7 +649,10 @@ END_TEST
  * Feeders                                                                   *
  *****************************************************************************/
 
-enum { TOTAL = 40 };
+enum
+{
+  TOTAL = 40
+};
 
 /* What feed_source adds: step at a time, until there are total. */
 static struct
@@ -783,7 +812,10 @@ END_TEST
 
 /* Limits that pause: as a size_t, a negative one would feed for ever. */
 static const int pauses[] = { 0, -1, INT_MIN };
-enum { PAUSES = sizeof pauses / sizeof *pauses };
+enum
+{
+  PAUSES = sizeof pauses / sizeof *pauses
+};
 
 START_TEST (paused_feeder_is_not_called)
 {
@@ -1616,7 +1648,14 @@ set_in_callback (eio_req *req)
   return node_finished (req);
 }
 
-enum { SET_BEFORE, SET_AFTER, SET_LOOKED_AT, SET_IN_CALLBACK, SETS };
+enum
+{
+  SET_BEFORE,
+  SET_AFTER,
+  SET_LOOKED_AT,
+  SET_IN_CALLBACK,
+  SETS
+};
 
 /* The member fails, which is no concern of the group's. */
 START_TEST (what_the_owner_sets_is_there_at_the_end)
@@ -1823,7 +1862,7 @@ add_members (Suite *s)
   tcase_add_test (tc, group_waits_for_its_member);
   tcase_add_loop_test (tc, members_of_all_kinds_finish_before_the_group, 0, 2);
   tcase_add_test (tc, members_can_be_added_from_members_callbacks);
-  tcase_add_test (tc, size_and_list_are_the_live_members);
+  tcase_add_loop_test (tc, size_and_list_are_the_live_members, 0, 5);
   tcase_add_test (tc, an_executed_request_can_still_join);
   tcase_add_loop_test (tc, cancelled_members_do_not_hold_the_group, 0, 2);
   tcase_add_loop_test (tc, nested_groups_finish_from_the_inside, 0, 2);

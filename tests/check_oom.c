@@ -66,7 +66,7 @@ starve (int nth, int mode)
 
 /* Returns how many allocations failed. */
 static int
-feed (void)
+stop_starving (void)
 {
   fail_at = 0;
   return refused;
@@ -168,6 +168,7 @@ poor_truncate (const char *file, off_t length)
   return poor && !strncmp (file, "/proc", 5) ? -1 : truncate (file, length);
 }
 
+/* clang-format off */
 #undef strdup
 #define malloc               fault_malloc
 #define calloc               fault_calloc
@@ -178,6 +179,7 @@ poor_truncate (const char *file, off_t length)
 #define fstat(fd, st)        poor_fstat (fd, st)
 #define fstatvfs(fd, st)     poor_fstatvfs (fd, st)
 #define truncate(path, n)    poor_truncate (path, n)
+/* clang-format on */
 
 /* How long a disk takes, and how much memory this user may lock, is beside
  * the point here: these do nothing, and evaluate what they are given. */
@@ -194,6 +196,7 @@ syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
   return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e);
 }
 
+/* clang-format off */
 #define sync()               do_nothing (0)
 #define fsync(fd)            do_nothing (fd)
 #define fdatasync(fd)        do_nothing (fd)
@@ -205,6 +208,7 @@ syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
 #define SYSCALL(nr, a, b, c, d, e, ...) \
   syscall_but_syncfs (nr, (long)(a), (long)(b), (long)(c), (long)(d), \
                       (long)(e))
+/* clang-format on */
 
 #include "eio.c"
 
@@ -262,6 +266,7 @@ typedef struct
   eio_req req;
 } sample;
 
+/* clang-format off */
 #define S(name, how, ...) { #name, how, { .type = EIO_##name, __VA_ARGS__ } }
 #define P(name)      .ptr1 = path[name##_PATH]
 #define TO(name)     .ptr2 = path[name##_PATH]
@@ -271,7 +276,6 @@ typedef struct
 #define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
                              | EIO_READDIR_STAT_ORDER
 
-/* clang-format off */
 static const sample samples[] = {
   S (CUSTOM,          PLAIN, .feed = answer),
   S (WD_OPEN,         PLAIN, P (DIR)),
@@ -352,6 +356,7 @@ static const sample samples[] = {
 
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
+/* clang-format off */
 #define END EIO_PRI_DEFAULT, cb, data
 
 static eio_req *
@@ -433,6 +438,7 @@ submit_wrapper (const eio_req *r, eio_cb cb, void *data)
     default: return submit_path_wrapper (r, cb, data);
     }
 }
+/* clang-format on */
 
 /*****************************************************************************
  * Running one                                                               *
@@ -615,7 +621,7 @@ execute_starved (const sample *s, int by, int nth, int mode, run *r)
   poor = s->how & POOR;
   starve (nth, mode);
   done = execute (s, by, wd, r);
-  hungry = feed ();
+  hungry = stop_starving ();
 
   if (s->req.type != EIO_WD_CLOSE || !done)
     eio_wd_close_sync (wd);
@@ -781,7 +787,7 @@ starve_group (void (*fill) (eio_req *), int nth, int mode)
     }
   else
     ck_assert_int_eq (errno, ENOMEM);
-  hungry = feed ();
+  hungry = stop_starving ();
 
   for (i = 0; i < MEMBERS; ++i)
     finished += member[i].calls;
@@ -835,7 +841,7 @@ START_TEST (init_says_enomem_and_can_be_repeated)
       starve (nth, ALL_FROM);
       errno = 0;
       result = eio_init (0, 0);
-      hungry = feed ();
+      hungry = stop_starving ();
       if (hungry)
         ck_assert (result == 0 || (result == -1 && errno == ENOMEM));
       else
@@ -865,7 +871,7 @@ START_TEST (wd_open_sync_leaves_nothing_behind)
       starve (nth, ONE);
       errno = 0;
       wd = eio_wd_open_sync (0, path[DIR_PATH]);
-      hungry = feed ();
+      hungry = stop_starving ();
       if (wd != EIO_INVALID_WD)
         eio_wd_close_sync (wd);
       else
@@ -892,7 +898,7 @@ START_TEST (sendfile_sync_leaves_nothing_behind)
       starve (nth, ONE);
       errno = 0;
       result = eio_sendfile_sync (APPEND, DATA, 0, LENGTH);
-      hungry = feed ();
+      hungry = stop_starving ();
       if (result == -1)
         ck_assert (hungry && errno == ENOMEM);
       else
@@ -925,7 +931,7 @@ START_TEST (cancelled_open_is_closed_without_memory)
   eio_cancel (req);
   starve (1, ALL_FROM);
   host_drain ();
-  feed ();
+  stop_starving ();
 
   ck_assert_int_eq (o.calls, 0);
   ck_assert_int_eq (rest (), blocks);
@@ -954,7 +960,7 @@ START_TEST (pool_without_memory_for_workers_goes_on)
   host_drain ();
   for (i = 0; i < N; ++i)
     assert_ok (seen[i], 0);
-  ck_assert_int_gt (feed (), 0);
+  ck_assert_int_gt (stop_starving (), 0);
 
   ck_assert_ptr_nonnull (eio_nop (0, note, &after));
   wait_until (eio_nthreads ());
@@ -999,9 +1005,7 @@ main (void)
   tcase_add_test (others, init_says_enomem_and_can_be_repeated);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
-  tcase_add_loop_test (others, cancelled_open_is_closed_without_memory, 0,
-                       2);
-  tcase_add_loop_test (others, pool_without_memory_for_workers_goes_on, 0,
-                       2);
+  tcase_add_loop_test (others, cancelled_open_is_closed_without_memory, 0, 2);
+  tcase_add_loop_test (others, pool_without_memory_for_workers_goes_on, 0, 2);
   return run_suite (suite);
 }

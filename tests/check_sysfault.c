@@ -46,6 +46,8 @@
  * Calls that misbehave                                                      *
  *****************************************************************************/
 
+/* clang-format off */
+
 /* Calls that say -1 and errno: return type, name, parameters, arguments. */
 #define PLAIN_CALLS(X) \
   X (int, dup, (int fd), (fd)) \
@@ -114,11 +116,11 @@
 
 #define OTHER_CALLS(X) \
   X (, close, , ) X (, closedir, , ) X (, fcntl, , ) X (, fdopendir, , ) \
-  X (, fstat, , ) X (, getcwd, , ) X (, ioctl, , ) X (, nanosleep, , ) X (, openat, , ) \
-  X (, prctl, , ) X (, pread, , ) X (, pthread_create, , ) X (, pwrite, , ) \
-  X (, read, , ) X (, readdir, , ) X (, renameat2, , ) X (, sendfile, , ) \
-  X (, sched_getaffinity, , ) X (, sched_setaffinity, , ) X (, sync, , ) \
-  X (, syncfs, , ) X (, write, , )
+  X (, fstat, , ) X (, getcwd, , ) X (, ioctl, , ) X (, nanosleep, , ) \
+  X (, openat, , ) X (, prctl, , ) X (, pread, , ) X (, pthread_create, , ) \
+  X (, pwrite, , ) X (, read, , ) X (, readdir, , ) X (, renameat2, , ) \
+  X (, sched_getaffinity, , ) X (, sched_setaffinity, , ) \
+  X (, sendfile, , ) X (, sync, , ) X (, syncfs, , ) X (, write, , )
 
 enum
 {
@@ -134,6 +136,8 @@ static const char *const call_names[F_count] = {
   PLAIN_CALLS (NAME) IDLE_CALLS (NAME) ERROR_CALLS (NAME) OTHER_CALLS (NAME)
 #undef NAME
 };
+
+/* clang-format on */
 
 enum { FOR_EVER = INT_MAX };
 
@@ -209,6 +213,7 @@ shorten (int which, size_t size)
   return most && most < size ? most : size;
 }
 
+/* clang-format off */
 #define PLAIN(type, name, params, args) \
   ecb_unused static type fault_##name params \
   { \
@@ -248,6 +253,7 @@ TRANSFER (write, (int fd, const void *buf, size_t size), (fd, buf, size))
 TRANSFER (sendfile, (int ofd, int ifd, off_t *offset, size_t size),
           (ofd, ifd, offset, size))
 #undef TRANSFER
+/* clang-format on */
 
 /* Descriptors are closed even when close fails; closing one that is not open
  * is a bug of the caller's that would hit another's descriptor. */
@@ -428,6 +434,7 @@ fault_free (void *p)
   free (p);
 }
 
+/* clang-format off */
 #define close(fd)               fault_close (fd)
 #define closedir(dir)           fault_closedir (dir)
 #define dup(fd)                 fault_dup (fd)
@@ -502,6 +509,7 @@ fault_free (void *p)
 #define calloc  fault_calloc
 #define realloc fault_realloc
 #define free    fault_free
+/* clang-format on */
 
 #include "eio.c"
 
@@ -594,6 +602,7 @@ typedef struct
   eio_req req;
 } sample;
 
+/* clang-format off */
 #define S(name, call, errors, ...) \
   { #name, F_##call, 0, 0, errors, { .type = EIO_##name, __VA_ARGS__ } }
 #define WITHOUT(missing, name, call, errors, ...) \
@@ -630,7 +639,6 @@ static const int populate_errors[] = { EFAULT, EIO, ENOMEM, 0 };
 static const int flag_errors[] = { EEXIST, EINVAL, ENOSYS, EXDEV, 0 };
 static const int ahead_errors[] = { EBADF, EINVAL, 0 };
 
-/* clang-format off */
 static const sample samples[] = {
   S  (WD_OPEN,  openat, open_errors, P (DIR)),
   S  (WD_OPEN,  none, none, P (LINK)),
