@@ -193,6 +193,17 @@
 # define MCL_ONFAULT 4
 #endif
 
+/* realloc, and malloc where block is null, which say ENOMEM also where those
+ * of the system, or what replaces them, do not. */
+static void *
+eio_sys_realloc (void *block, size_t size)
+{
+  block = realloc (block, size);
+  if (!block)
+    errno = ENOMEM;
+  return block;
+}
+
 static int
 eio_sys_close (int fd)
 {
@@ -2059,7 +2070,7 @@ eio__realpath_to (eio_wd wd, const char *path, char *out)
   if (n >= EIO__PATH_MAX)
     return eio__too_long ();
 
-  r.limit = malloc (EIO__TODO_SIZE + EIO__PATH_BUF);
+  r.limit = eio_sys_realloc (0, EIO__TODO_SIZE + EIO__PATH_BUF);
   if (!r.limit)
     return -1;
   r.out = out;
@@ -2134,12 +2145,12 @@ eio__wd_new (eio_wd wd, const char *path)
   if (fd < 0)
     return EIO_INVALID_WD;
 
-  str = malloc (EIO__PATH_BUF);
+  str = eio_sys_realloc (0, EIO__PATH_BUF);
   len = str ? eio__realpath_to (wd, path, str) : -1;
-  if (len < 0 && errno == ENAMETOOLONG)
+  if (str && len < 0 && errno == ENAMETOOLONG)
     str[len = 0] = 0;
   if (len >= 0)
-    res = malloc (sizeof *res + (size_t)len);
+    res = eio_sys_realloc (0, sizeof *res + (size_t)len);
   if (res)
     {
       res->fd = fd;
@@ -2258,7 +2269,7 @@ eio__pread (int fd, void *buf, size_t size, off_t offset)
 static eio_ssize_t
 eio__readahead_by_hand (int fd, off_t offset, size_t size)
 {
-  char *buf = malloc (EIO__COPY_CHUNK);
+  char *buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
   ssize_t n = eio__pread (fd, buf, 0, offset);
 
   if (n < 0 && errno == ESPIPE)
@@ -2351,7 +2362,7 @@ eio__sendfile_to (const eio_req *req, int ofd, int ifd, off_t offset,
         n = 1;
       else if (n < 0 && !buf && eio__wants_emulation (errno))
         {
-          buf = malloc (EIO__COPY_CHUNK);
+          buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
           n = buf ? 1 : -1;
         }
     }
@@ -2392,7 +2403,7 @@ eio__slurp_grow (eio__slurper *s, off_t hint)
 
   if (cap < s->cap || cap > s->want)
     cap = s->want;
-  buf = realloc (s->buf, cap ? cap : 1);
+  buf = eio_sys_realloc (s->buf, cap ? cap : 1);
   if (!buf)
     return -1;
   s->buf = buf;
@@ -2773,7 +2784,7 @@ eio__absolute_path (const eio_req *req)
 
   if (eio__check_wd_path (req->wd))
     return 0;
-  path = malloc (req->wd->len + 1 + n);
+  path = eio_sys_realloc (0, req->wd->len + 1 + n);
   if (path)
     {
       memcpy (path, req->wd->str, req->wd->len);
@@ -2968,7 +2979,7 @@ eio__grow (void *block, size_t *cap, size_t need, size_t size)
   while (wish < need)
     wish *= 2;
 
-  block = realloc (block, wish * size);
+  block = eio_sys_realloc (block, wish * size);
   if (block)
     *cap = wish;
   return block;
@@ -3082,7 +3093,7 @@ eio__sort_entries (eio__listing *l)
 
   if (n < 2)
     return 0;
-  dst = malloc (n * sizeof *dst);
+  dst = eio_sys_realloc (0, n * sizeof *dst);
   if (!dst)
     return -1;
 
@@ -3328,7 +3339,7 @@ eio__run_in_buffer (eio_req *req, const eio__op *op)
   size_t size = eio__buffer_size (req, op->needs);
   eio_ssize_t res;
 
-  req->ptr2 = malloc (size ? size : 1);
+  req->ptr2 = eio_sys_realloc (0, size ? size : 1);
   if (!req->ptr2)
     return -1;
 
@@ -3535,7 +3546,10 @@ eio_grp (eio_cb cb, void *data)
   eio_req *grp = calloc (1, sizeof *grp);
 
   if (!grp)
-    return 0;
+    {
+      errno = ENOMEM;
+      return 0;
+    }
 
   grp->type = EIO_GROUP;
   grp->pri = EIO_PRI_MAX;
@@ -3638,7 +3652,7 @@ eio__start (const eio_req *fields)
                     : 0;
   size_t size = path ? strlen (path) + 1 : 0;
   size_t size2 = path2 ? strlen (path2) + 1 : 0;
-  eio_req *req = malloc (sizeof *req + buffer + size + size2);
+  eio_req *req = eio_sys_realloc (0, sizeof *req + buffer + size + size2);
   char *rest = (char *)(req + 1);
 
   if (!req)

@@ -1449,6 +1449,16 @@ leave (eio_req *req)
   longjmp (away, 1);
 }
 
+/* After a callback jumped away, nothing else tells the host to poll. */
+static void
+poll_to_the_end (node *g)
+{
+  eio_poll ();
+  wait_until ((eio_poll (), g->finishes));
+  assert_done (g);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+}
+
 START_TEST (a_callback_that_jumps_away_does_not_stick_the_group)
 {
   static node g, m;
@@ -1462,9 +1472,83 @@ START_TEST (a_callback_that_jumps_away_does_not_stick_the_group)
   assert_live (&g);
   eio_poll ();
   assert_done (&m);
-  wait_until ((eio_poll (), g.finishes));
-  assert_done (&g);
-  ck_assert_uint_eq (eio_nreqs (), 0);
+  poll_to_the_end (&g);
+}
+END_TEST
+
+START_TEST (an_inner_group_that_jumps_away_does_not_stick_the_outer)
+{
+  static node outer, inner, m;
+  host_start ();
+  node_submit (&outer, EIO_GROUP);
+  node_add (&outer, &inner, EIO_GROUP);
+  node_add (&inner, &m, EIO_NOP);
+  inner.req.finish = leave;
+  if (!setjmp (away))
+    for (;;)
+      host_poll ();
+  assert_done (&m);
+  assert_live (&outer);
+  eio_poll ();
+  assert_done (&inner);
+  poll_to_the_end (&outer);
+}
+END_TEST
+
+static int
+poll_until_it_jumps (eio_req *req)
+{
+  node_finished (req);
+  for (;;)
+    host_poll ();
+}
+
+/* One callback jumps out of the other's nested eio_poll, and of that. */
+START_TEST (a_jump_out_of_nested_callbacks_ends_both)
+{
+  static node g, m[3];
+  start_paused ();
+  node_submit (&g, EIO_GROUP);
+  node_add (&g, &m[0], EIO_NOP);
+  m[0].req.finish = poll_until_it_jumps;
+  node_add (&g, &m[1], EIO_NOP);
+  m[1].req.finish = leave;
+  node_add (&g, &m[2], EIO_NOP);
+  resume (1);
+  if (!setjmp (away))
+    for (;;)
+      host_poll ();
+  assert_live (&g);
+  eio_poll ();
+  assert_done (&m[0]);
+  assert_done (&m[1]);
+  poll_to_the_end (&g);
+  assert_done (&m[2]);
+}
+END_TEST
+
+static node extra;
+
+static void
+add_extra (eio_req *req)
+{
+  node_destroyed (req);
+  node_add (&chain_group, &extra, EIO_NOP);
+}
+
+START_TEST (a_members_destroy_can_add_another)
+{
+  node m;
+  host_start ();
+  node_submit (&chain_group, EIO_GROUP);
+  node_add (&chain_group, &m, EIO_NOP);
+  m.req.destroy = add_extra;
+  while (!chain_group.finishes)
+    host_poll ();
+  assert_done (&m);
+  assert_done (&extra);
+  assert_done (&chain_group);
+  ck_assert_int_lt (extra.finish_turn, chain_group.finish_turn);
 }
 END_TEST
 
@@ -1935,6 +2019,9 @@ add_endings (Suite *s)
   tcase_add_test (tc, nested_poll_in_a_group_never_finishes_the_outer_one);
   tcase_add_test (tc, nested_poll_in_its_own_finish_leaves_a_group_alone);
   tcase_add_test (tc, a_callback_that_jumps_away_does_not_stick_the_group);
+  tcase_add_test (tc, an_inner_group_that_jumps_away_does_not_stick_the_outer);
+  tcase_add_test (tc, a_jump_out_of_nested_callbacks_ends_both);
+  tcase_add_test (tc, a_members_destroy_can_add_another);
 }
 
 static void
