@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The libeio authors
 
-# summary.sh BUILDDIR: what "make check" found there, as one line
+# summary.sh BUILDDIR: what "make check" found there: of each program that
+# failed, what it said, and then
 #
 #   N passed, N failed, N skipped
 #
@@ -11,14 +12,29 @@
 
 cd "$1/tests" || exit
 
+# Lines of a log that say what is wrong, or else its end.
+complaints ()
+{
+  echo "$1:"
+  {
+    grep -aE ':[FE]:|runtime error:|(ERROR|SUMMARY|WARNING): |^FAILED' "$1" ||
+      tail -n 20 "$1"
+  } | head -n 60 | cut -c 1-300
+}
+
+exec 3>&1
 for trs in *.trs
 do
   [ -f "$trs" ] || continue
+  log=${trs%.trs}.log
   result=$(sed -n 's/^:test-result: \([A-Z]*\).*/\1/p' "$trs")
   # "95%: Checks: 20, Failures: 1, Errors: 0", one line for each suite
-  sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/CHECKS \1 \2 \3/p' \
-    "${trs%.trs}.log"
+  sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/CHECKS \1 \2 \3/p' "$log"
   echo "RESULT $result"
+  case $result in
+    PASS | SKIP) ;;
+    *) complaints "$log" >&3 ;;
+  esac
 done |
   awk '
     $1 == "CHECKS" {

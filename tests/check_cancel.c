@@ -129,7 +129,12 @@ await_fds (int n)
  *****************************************************************************/
 
 /* Loop tests: cancelled in the queue, or with the result pending. */
-enum { QUEUED, EXECUTED, STAGES };
+enum
+{
+  QUEUED,
+  EXECUTED,
+  STAGES
+};
 
 /* Requests queue until resume. */
 static void
@@ -294,7 +299,10 @@ START_TEST (failed_request_is_cancelled_like_any_other)
 END_TEST
 
 /* What must not happen to "file" when the request is cancelled in time. */
-enum { EFFECTS = 9 };
+enum
+{
+  EFFECTS = 9
+};
 
 static void
 fill_effects (probe *p, int fd, char *buf)
@@ -574,7 +582,11 @@ END_TEST
  * Groups                                                                    *
  *****************************************************************************/
 
-enum { FAN = 4, TREE = 1 + FAN + FAN * FAN };
+enum
+{
+  FAN = 4,
+  TREE = 1 + FAN + FAN * FAN
+};
 
 /* A group of FAN groups of FAN customs; root first, then breadth first. */
 static void
@@ -927,7 +939,10 @@ static const struct
   { EIO_READDIR, ".",
     EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST | EIO_READDIR_STAT_ORDER },
 };
-enum { PRODUCERS = sizeof producers / sizeof *producers };
+enum
+{
+  PRODUCERS = sizeof producers / sizeof *producers
+};
 
 static int
 make_files (void)
@@ -976,7 +991,11 @@ static const int fillers[] = { EIO_READ, EIO_SLURP };
 /* Also without a leak checker: 512 MiB would add up. */
 START_TEST (big_buffers_do_not_pile_up)
 {
-  enum { ROUNDS = 64, SIZE = 8 << 20 };
+  enum
+  {
+    ROUNDS = 64,
+    SIZE = 8 << 20
+  };
   const char *file = scratch_path ("sparse");
   probe p;
   int round, fd = open (file, O_RDWR | O_CREAT, 0666);
@@ -1016,7 +1035,10 @@ START_TEST (the_callers_buffer_is_left_alone)
 }
 END_TEST
 
-enum { NAMES = 8000 };
+enum
+{
+  NAMES = 8000
+};
 
 /* Makes a directory that takes some time to read: long names, which are
  * links to one file because that is faster. */
@@ -1214,7 +1236,10 @@ END_TEST
  * Many                                                                      *
  *****************************************************************************/
 
-enum { CROWD = 6000 };
+enum
+{
+  CROWD = 6000
+};
 static probe crowd[CROWD];
 static int crowd_fd;
 

@@ -1499,8 +1499,9 @@ static int
 poll_until_it_jumps (eio_req *req)
 {
   node_finished (req);
-  for (;;)
-    host_poll ();
+  while (host_poll () >= 0)
+    ;
+  return 0;
 }
 
 /* One callback jumps out of the other's nested eio_poll, and of that. */

