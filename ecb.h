@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The libeio authors */
 
-/* What the library needs of the compiler beyond ISO C.  Each name is defined
- * only if it is not yet, because other vendored libraries bring some of them
- * too. */
+/* What the library needs of the compiler beyond ISO C.  Names that other
+ * vendored libraries bring too are defined only if they are not yet. */
 
 #ifndef EIO_ECB_H_
 #define EIO_ECB_H_
@@ -26,6 +25,24 @@
 # define ecb_unused EIO_ECB_ATTRIBUTE ((__unused__))
 #endif
 
+/* Reads memory that sanitizers would not let be read. */
+#ifndef ecb_no_sanitize
+# if defined __clang__
+#  define ecb_no_sanitize \
+  EIO_ECB_ATTRIBUTE ((no_sanitize ("address", "memory", "thread")))
+# elif defined __GNUC__
+#  define ecb_no_sanitize \
+  EIO_ECB_ATTRIBUTE ((no_sanitize_address, no_sanitize_thread))
+# else
+#  define ecb_no_sanitize
+# endif
+#endif
+
+/* Runs when the program or library is loaded, where that can be. */
+#ifndef ecb_constructor
+# define ecb_constructor EIO_ECB_ATTRIBUTE ((__constructor__))
+#endif
+
 #ifndef ecb_inline
 # if defined __GNUC__ || defined __clang__
 #  define ecb_inline static __inline__
@@ -43,9 +60,10 @@
 # define ecb_expect_false(expr) EIO_ECB_EXPECT (!!(expr), 0)
 #endif
 
-/* Atomic access to plain integers of int size or less. <stdatomic.h> is not
- * used because the integers live in structs that C++ and old C dialects see
- * too.  Each use says what its partner is. */
+/* Atomic access to plain integers of int size or less, and pointers.
+ * <stdatomic.h> is not used because some live in structs that C++ and old C
+ * dialects see too.  Order comes from the locks, so relaxed is enough; where
+ * it is not, the use names its partner. */
 #define ecb_load_relaxed(lvalue) \
   __atomic_load_n (&(lvalue), __ATOMIC_RELAXED)
 #define ecb_store_relaxed(lvalue, value) \

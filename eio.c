@@ -7,7 +7,7 @@
  * Contents, bottom up:                                                      *
  *   1  Configuration: what an embedder may define before including this     *
  *   2  Platform: eio_sys_*, every quirk of every system, all their #ifs     *
- *   3  Pool: etp_*, queues, workers, signal; all locking                    *
+ *   3  Pool: etp_*, queues, workers, signal; the locking                    *
  *   4  Requests and groups: submit, finish, feed, cancel, poll              *
  *   5  Operations: one function a request type                              *
  *   6  Operation table and execution                                        *
@@ -30,8 +30,7 @@
  * Locks:                                                                    *
  *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
  *      struct etp_pool.                                                     *
- *   2. No thread holds two of them, in any order; but for the moment of a   *
- *      fork, which takes reqlock, then reslock.                             *
+ *   2. No thread holds two of them, in any order.                           *
  *   3. No callback of a request, no system call that can block, and no      *
  *      wake-up on the way of a request happens under reqlock or reslock.    *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
@@ -121,7 +120,7 @@
 #endif
 
 /* What eio_init, eio_poll and the other functions of eio.h work on. */
-#define EIO_POOL (&eio__default_pool)
+#define EIO_POOL (ecb_load_acquire (eio__default_pool))
 
 /* Fails as a system call does that the system lacks. */
 #define EIO_ENOSYS() (errno = ENOSYS, -1)
@@ -184,14 +183,13 @@
 # define EIO__O_NOTHING 0
 #endif
 
-#ifndef MADV_POPULATE_READ
-# define MADV_POPULATE_READ  22
-# define MADV_POPULATE_WRITE 23
-#endif
-
-#ifndef MCL_ONFAULT
-# define MCL_ONFAULT 4
-#endif
+/* Linux, where headers may be older than the kernel. */
+enum
+{
+  EIO__MADV_POPULATE_READ = 22,
+  EIO__MADV_POPULATE_WRITE = 23,
+  EIO__MCL_ONFAULT = 4
+};
 
 /* realloc, and malloc where block is null, which say ENOMEM also where those
  * of the system, or what replaces them, do not. */
@@ -305,7 +303,7 @@ static int
 eio_sys_populate (void *addr, size_t length, int modify)
 {
 #ifdef __linux__
-  int advice = modify ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  int advice = modify ? EIO__MADV_POPULATE_WRITE : EIO__MADV_POPULATE_READ;
   int res = madvise (addr, length, advice);
 
   if (!res || (errno != EINVAL && errno != ENOSYS && errno != EPERM))
@@ -317,6 +315,30 @@ eio_sys_populate (void *addr, size_t length, int modify)
     }
 #else
   (void)addr, (void)length, (void)modify;
+#endif
+  return EIO_ENOSYS ();
+}
+
+/* The present path of what a descriptor is open on, with a 0, if the kernel
+ * tells it. Returns its length. */
+static ssize_t
+eio_sys_fd_path (int fd, char *buf, size_t size)
+{
+#ifdef __linux__
+  char link[40];
+  ssize_t n;
+
+  snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
+  do
+    n = readlinkat (AT_FDCWD, link, buf, size - 1);
+  while (n < 0 && errno == EINTR);
+  if (n > 0 && (size_t)n < size - 1 && buf[0] == '/')
+    {
+      buf[n] = 0;
+      return n;
+    }
+#else
+  (void)fd, (void)buf, (void)size;
 #endif
   return EIO_ENOSYS ();
 }
@@ -348,6 +370,18 @@ eio_sys_now (void)
   clock_gettime (X_CLOCK, &t);
   return (unsigned long long)t.tv_sec * 1000000000u
          + (unsigned long long)t.tv_nsec;
+}
+
+/* Seconds in nanoseconds, rounded up. 0 for negative ones and NaN, and not
+ * more than 30 years. */
+static unsigned long long
+eio_sys_ns (eio_tstamp seconds)
+{
+  const eio_tstamp max = 1e9;
+
+  if (!(seconds > 0))
+    return 0;
+  return (unsigned long long)((seconds < max ? seconds : max) * 1e9) + 1;
 }
 
 static struct timespec
@@ -398,7 +432,14 @@ eio_sys_get_name (eio_sys_traits *traits)
 {
 #if HAVE_PRCTL_SET_NAME && defined SYS_gettid
   if (!traits->name[0] || syscall (SYS_gettid) == (long)getpid ())
-    prctl (PR_GET_NAME, (unsigned long)traits->name, 0, 0, 0);
+    {
+      char *suffix;
+
+      prctl (PR_GET_NAME, (unsigned long)traits->name, 0, 0, 0);
+      suffix = strrchr (traits->name, '/');
+      if (suffix && !strcmp (suffix, "/eio"))
+        *suffix = 0; /* a worker forked this process */
+    }
 #else
   (void)traits;
 #endif
@@ -438,10 +479,11 @@ eio_sys_set_traits (eio_sys_traits *traits)
 
 #define ETP_NUM_PRI (EIO_PRI_MAX - EIO_PRI_MIN + 1)
 
-/* Bytes of the stack that each eio_poll takes, and marks, so that a later one
+/* Bytes of the stack that an eio_poll takes, and marks, so that a later one
  * can tell whether it is called from its callbacks, or they were left. */
 #define ETP_SCOPE_STACK 8192
 #define ETP_SCOPE_MARKED 5120
+#define ETP_INNER_SCOPE_STACK 256 /* of nested ones: they may be many */
 
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
 #define ETP_MAX_IDLE_TIMEOUT 1000000000u
@@ -453,6 +495,14 @@ enum
   ETP_QUEUED,   /* in a queue, or executing */
   ETP_WAITING,  /* a group that waits for its members */
   ETP_FINISHING /* its finish has begun; stays so, until submitted again */
+};
+
+/* etp_pool.over: what a thread that still works for a pool has to know when
+ * its life is over. */
+enum
+{
+  ETP_ABANDONED = 1, /* by eio_init: finish, and leave */
+  ETP_INHERITED = 2  /* from a parent process: touch nothing */
 };
 
 /* eio_req.flags, of a group */
@@ -473,19 +523,17 @@ typedef struct
   int size; /* written under the queue's lock, read anywhere */
 } etp_queue;
 
-/* All of it is guarded by reqlock, but what is constant while the worker
- * lives. The structs are reused, never freed: whoever wakes a worker signals
- * it after the unlock, when it may have left already. */
+/* All of it is guarded by reqlock, but pool, which is constant. The structs
+ * are reused, never freed: whoever wakes a worker signals it after the unlock,
+ * when it may have left already. */
 struct etp_worker
 {
-  etp_pool *pool;                       /* constant */
-  unsigned life;                        /* constant: the pool's at its birth */
+  etp_pool *pool;
   xthread_t tid;
   xcond_t wakeup;
   int woken;                            /* taken off the idle stack */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
-  etp_worker *lost;                     /* pool->lost */
 };
 
 /* An eio_poll that runs, and the callback that it is in. If the callback never
@@ -497,8 +545,9 @@ struct etp_scope
   etp_scope *outer;     /* the eio_poll in whose callback this one runs */
   eio_req *req;         /* whose finish runs, unless it was submitted again */
   eio_req *grp;         /* its group */
-  size_t *stack;        /* ETP_SCOPE_STACK bytes of it, */
-  unsigned char mark;   /* of which ETP_SCOPE_MARKED are set to this */
+  size_t *stack;        /* a stretch of it, the first bytes of which, */
+  size_t marked;        /* so many, */
+  unsigned char mark;   /* are set to this */
 };
 
 struct etp_pool
@@ -512,13 +561,11 @@ struct etp_pool
   etp_worker *workers;                  /* that have started */
   etp_worker *idle;                     /* stack, last parked on top */
   etp_worker *spares;                   /* structs for reuse */
-  etp_worker *lost;                     /* a parent's, kept reachable */
   xcond_t left;                         /* nworkers fell, or limit rose */
   unsigned nidle;
   unsigned nworkers;
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
-  unsigned limit, max_idle, idle_timeout;
   int have_corpse;                      /* for one that waits to join */
   xthread_t corpse;
   eio_sys_traits traits;
@@ -526,7 +573,11 @@ struct etp_pool
   /* Written under reqlock, and read without it. */
   int stalled;                          /* no worker, and none to be had */
   int start_failed;                     /* so try again */
-  unsigned life;                        /* see etp_abandon */
+
+  /* Settings. Written under reqlock, where that matters, and atomic. */
+  unsigned limit, max_idle, idle_timeout;
+  unsigned max_poll_reqs;               /* 0: no limit */
+  unsigned max_poll_sec, max_poll_nsec; /* both 0: no limit */
 
   /* Atomic. A worker lowers executing before it publishes, so that whoever
    * gets the result does not count its worker as busy. */
@@ -534,12 +585,12 @@ struct etp_pool
   unsigned nreqs;
   int stack_try;                        /* etp_create_thread */
   pid_t pid;                            /* of this life, 0: none yet */
+  int forking;                          /* threads between fork's handlers */
+  int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
   /* reslock guards the result side. */
   xmutex_t reslock;
   etp_queue res_queue;
-  unsigned max_poll_reqs;               /* 0: no limit */
-  unsigned long long max_poll_time;     /* ns, 0: no limit */
 
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
@@ -553,12 +604,14 @@ struct etp_pool
   etp_scope *spare_scopes;
   etp_scope first_scope;
   unsigned char last_mark;
-  int forking;                          /* the forking thread has both locks */
   eio_req *feeding;                     /* groups whose feeders run */
+
+  etp_pool *older;                      /* whose life is over */
+  int inited;                           /* eio_init has been called */
   int atfork_set;
 };
 
-static etp_pool eio__default_pool = {
+static etp_pool eio__first_pool = {
   .reqlock = X_MUTEX_INIT,
   .reslock = X_MUTEX_INIT,
   .siglock = X_MUTEX_INIT,
@@ -566,8 +619,11 @@ static etp_pool eio__default_pool = {
   .limit = 4,
   .max_idle = 4,
   .idle_timeout = 10,
-  .spare_scopes = &eio__default_pool.first_scope,
+  .spare_scopes = &eio__first_pool.first_scope,
 };
+
+/* The one of this life. */
+static etp_pool *eio__default_pool = &eio__first_pool;
 
 static void eio__execute (eio_req *req); /* section 6 */
 
@@ -647,19 +703,18 @@ etp_signal (etp_pool *pool, int polling)
 
 /* --- publish ------------------------------------------------------------ */
 
-/* Hands req over to the poll thread. life is that of who executed it. */
+/* Hands req over to the poll thread. */
 static void
-etp_publish (etp_pool *pool, eio_req *req, unsigned life)
+etp_publish (etp_pool *pool, eio_req *req)
 {
   int first;
 
+  if (ecb_load_relaxed (pool->over))
+    return;
+
   X_LOCK (pool->reslock);
-  first = 0;
-  if (life == ecb_load_relaxed (pool->life))
-    {
-      first = !pool->res_queue.size;
-      etp_push (&pool->res_queue, req);
-    }
+  first = !pool->res_queue.size;
+  etp_push (&pool->res_queue, req);
   X_UNLOCK (pool->reslock);
 
   if (first)
@@ -757,7 +812,6 @@ etp_new_worker (etp_pool *pool)
   if (w)
     {
       w->pool = pool;
-      w->life = ecb_load_relaxed (pool->life);
       w->woken = 0;
     }
   return w;
@@ -819,7 +873,8 @@ static void
 etp_end_stall (etp_pool *pool)
 {
   X_LOCK (pool->reqlock);
-  if (pool->nworkers || !pool->limit)
+  if (pool->nworkers || !pool->limit
+      || (!pool->req_queue.size && !pool->house_queue.size))
     ecb_store_relaxed (pool->stalled, 0);
   X_UNLOCK (pool->reqlock);
 }
@@ -886,7 +941,7 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
 static eio_req *
 etp_take_locked (etp_pool *pool, etp_worker *w)
 {
-  while (w->life == pool->life)
+  for (;;)
     {
       eio_req *req = etp_pop (&pool->house_queue);
 
@@ -898,34 +953,33 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
           return req;
         }
       if (pool->nworkers > pool->limit || !etp_park_locked (pool, w))
-        break;
+        return 0;
     }
-
-  return 0;
 }
 
-/* Requests of the library's own have nobody to be published to. */
-static void
-etp_run (etp_pool *pool, eio_req *req, unsigned life)
+/* Requests of the library's own have nobody to be published to. Returns 0 if
+ * the request has forked and this is the child. */
+static int
+etp_run (etp_pool *pool, eio_req *req)
 {
   int house = req->eio_state == ETP_FREE;
 
   eio__execute (req);
-  if (ecb_load_relaxed (pool->executing)) /* not in a worker that forked */
-    ecb_add_relaxed (pool->executing, -1u);
+  if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+    return 0;
+
+  ecb_add_relaxed (pool->executing, -1u);
   if (house)
     free (req);
   else
-    etp_publish (req->eio_pool, req, life);
+    etp_publish (req->eio_pool, req);
+  return 1;
 }
 
 static void
 etp_enlist_locked (etp_pool *pool, etp_worker *w)
 {
   w->tid = pthread_self ();
-  if (w->life != pool->life)
-    return;
-
   w->prev = 0;
   w->next = pool->workers;
   if (pool->workers)
@@ -940,22 +994,19 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
 static void
 etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
 {
-  etp_action action = { 0, 0 };
+  etp_action action;
   int have_corpse = pool->have_corpse;
   xthread_t corpse = pool->corpse;
 
-  if (w->life == pool->life)
-    {
-      if (w->prev)
-        w->prev->next = w->next;
-      else
-        pool->workers = w->next;
-      if (w->next)
-        w->next->prev = w->prev;
-      --pool->nworkers;
-      action = etp_summon_locked (pool);
-      X_COND_BROADCAST (pool->left);
-    }
+  if (w->prev)
+    w->prev->next = w->next;
+  else
+    pool->workers = w->next;
+  if (w->next)
+    w->next->prev = w->prev;
+  --pool->nworkers;
+  action = etp_summon_locked (pool);
+  X_COND_BROADCAST (pool->left);
 
   pool->have_corpse = pool->nwaiting > 0;
   pool->corpse = w->tid;
@@ -974,7 +1025,6 @@ X_THREAD_PROC (etp_worker_proc)
 {
   etp_worker *w = thr_arg;
   etp_pool *pool = w->pool;
-  unsigned life = w->life;
   eio_sys_traits traits;
   eio_req *req;
 
@@ -991,7 +1041,8 @@ X_THREAD_PROC (etp_worker_proc)
 
       X_UNLOCK (pool->reqlock);
       etp_act (pool, action);
-      etp_run (pool, req, life);
+      if (!etp_run (pool, req))
+        return 0;
       X_LOCK (pool->reqlock);
     }
   etp_leave_and_unlock (pool, w);
@@ -1000,6 +1051,33 @@ X_THREAD_PROC (etp_worker_proc)
 }
 
 /* --- without workers ---------------------------------------------------- */
+
+/* With signals blocked as in a worker: so that a request ends alike on both,
+ * and writing to a broken pipe is an error and kills nobody. */
+static void
+etp_run_blocked (etp_pool *pool, eio_req *req)
+{
+  sigset_t blocked, saved, pipe, pending;
+  int had_pipe;
+
+  sigpending (&pending);
+  had_pipe = sigismember (&pending, SIGPIPE);
+  xthread_sigmask (&blocked);
+  pthread_sigmask (SIG_SETMASK, &blocked, &saved);
+
+  etp_run (pool, req);
+
+  sigpending (&pending);
+  if (!had_pipe && sigismember (&pending, SIGPIPE))
+    {
+      int sig;
+
+      sigemptyset (&pipe);
+      sigaddset (&pipe, SIGPIPE);
+      sigwait (&pipe, &sig);
+    }
+  pthread_sigmask (SIG_SETMASK, &saved, 0);
+}
 
 /* Executes one queued request on the calling thread, if there is no other. */
 static void
@@ -1021,7 +1099,7 @@ etp_run_here (etp_pool *pool)
   X_UNLOCK (pool->reqlock);
 
   if (req)
-    etp_run (pool, req, ecb_load_relaxed (pool->life));
+    etp_run_blocked (pool, req);
 }
 
 /* Tries again to start a worker if one is needed. While none can be had,
@@ -1083,42 +1161,58 @@ etp_housekeep (etp_pool *pool, const eio_req *todo)
 
 /* --- lives -------------------------------------------------------------- */
 
-/* executing is left alone: workers of the old life still lower it. */
-static void
-etp_reset_requests (etp_pool *pool)
+/* A pool with the settings of another, in memory that no thread of before has
+ * touched. Null when there is none. */
+static etp_pool *
+etp_new_life (etp_pool *old)
 {
-  ecb_store_relaxed (pool->life, pool->life + 1);
-  memset (&pool->req_queue, 0, sizeof pool->req_queue);
-  memset (&pool->house_queue, 0, sizeof pool->house_queue);
-  pool->workers = pool->idle = 0;
-  pool->nidle = pool->nworkers = pool->nblocked = 0;
-  ecb_store_relaxed (pool->stalled, 0);
-  ecb_store_relaxed (pool->start_failed, 0);
-  ecb_store_relaxed (pool->nreqs, 0);
+  etp_pool *pool = calloc (1, sizeof *pool);
+
+  if (!pool)
+    return 0;
+
+  X_MUTEX_CREATE (pool->reqlock);
+  X_MUTEX_CREATE (pool->reslock);
+  X_MUTEX_CREATE (pool->siglock);
+  X_COND_CREATE (pool->left);
+  pool->limit = ecb_load_relaxed (old->limit);
+  pool->max_idle = ecb_load_relaxed (old->max_idle);
+  pool->idle_timeout = ecb_load_relaxed (old->idle_timeout);
+  pool->max_poll_reqs = ecb_load_relaxed (old->max_poll_reqs);
+  pool->max_poll_sec = ecb_load_relaxed (old->max_poll_sec);
+  pool->max_poll_nsec = ecb_load_relaxed (old->max_poll_nsec);
+  pool->want_poll = ecb_load_relaxed (old->want_poll);
+  pool->done_poll = ecb_load_relaxed (old->done_poll);
+  pool->stack_try = ecb_load_relaxed (old->stack_try);
+  pool->pid = getpid ();
+  pool->spare_scopes = &pool->first_scope;
+  pool->older = old;
+  return pool;
 }
 
-static void
-etp_reset_results (etp_pool *pool)
-{
-  memset (&pool->res_queue, 0, sizeof pool->res_queue);
-}
-
-/* Callbacks that run, in this very call perhaps, are none of the new life. */
-static void
-etp_reset_scopes (etp_pool *pool)
-{
-  ecb_store_relaxed (pool->scope, 0);
-  pool->feeding = 0;
-  if (!pool->spare_scopes)
-    pool->spare_scopes = &pool->first_scope;
-}
-
-/* A new life in a process that goes on: workers of the old one notice that
- * it is over, when they wake or are done, and leave. */
+/* Ends a life in a process that goes on: requests are dropped, workers leave
+ * when they are done, and nobody is called any more. What cancelled requests
+ * had opened is closed. */
 static void
 etp_abandon (etp_pool *pool)
 {
+  eio_req *house;
+
+  ecb_store_relaxed (pool->over, ETP_ABANDONED);
+
+  X_LOCK (pool->siglock);
+  ecb_store_relaxed (pool->want_poll, 0);
+  ecb_store_relaxed (pool->done_poll, 0);
+  X_UNLOCK (pool->siglock);
+
+  X_LOCK (pool->reslock);
+  memset (&pool->res_queue, 0, sizeof pool->res_queue);
+  X_UNLOCK (pool->reslock);
+
   X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->limit, 0);
+  ecb_store_relaxed (pool->stalled, 0);
+  memset (&pool->req_queue, 0, sizeof pool->req_queue);
   while (pool->idle)
     {
       etp_worker *w = pool->idle;
@@ -1126,91 +1220,40 @@ etp_abandon (etp_pool *pool)
       etp_pop_idle_locked (pool, w);
       X_COND_SIGNAL (w->wakeup);
     }
-  etp_reset_requests (pool);
+  house = pool->nworkers ? 0 : etp_pop (&pool->house_queue);
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
 
-  X_LOCK (pool->reslock);
-  etp_reset_results (pool);
-  X_UNLOCK (pool->reslock);
-
-  X_LOCK (pool->siglock);
-  ecb_store_relaxed (pool->signalled, 0);
-  X_UNLOCK (pool->siglock);
-}
-
-static void
-etp_lock_for_fork (etp_pool *pool)
-{
-  X_LOCK (pool->reqlock);
-  X_LOCK (pool->reslock);
-  pool->forking = 1;
-}
-
-static void
-etp_unlock_after_fork (etp_pool *pool)
-{
-  if (!pool->forking)
-    return;
-  pool->forking = 0;
-  X_UNLOCK (pool->reslock);
-  X_UNLOCK (pool->reqlock);
-}
-
-/* A new life in a forked child. There are no other threads. Where the fork
- * ran our handlers, they were not in the midst of anything, either; but a
- * child may come by a bare system call, too, so nothing of theirs is looked
- * at, but the heads of two lists, which stay reachable for leak checkers. */
-static void
-etp_forget (etp_pool *pool)
-{
-  etp_worker *heads[2] = { pool->workers, pool->spares };
-  int i;
-
-  for (i = 0; i < 2; ++i)
-    if (heads[i])
-      {
-        heads[i]->lost = pool->lost;
-        pool->lost = heads[i];
-      }
-
-  etp_unlock_after_fork (pool);
-  X_MUTEX_CREATE (pool->reqlock);
-  X_MUTEX_CREATE (pool->reslock);
-  X_MUTEX_CREATE (pool->siglock);
-  X_COND_CREATE (pool->left);
-  pool->spares = 0;
-  pool->nwaiting = 0;
-  pool->have_corpse = 0;
-  etp_reset_requests (pool);
-  etp_reset_results (pool);
-  ecb_store_relaxed (pool->executing, 0);
-  ecb_store_relaxed (pool->signalled, 0);
-  etp_reset_scopes (pool);
-  ecb_store_relaxed (pool->pid, getpid ());
-}
-
-/* Forgets a life that was begun in another process. */
-static void
-etp_check_fork (etp_pool *pool)
-{
-  pid_t pid = ecb_load_relaxed (pool->pid);
-
-  if (pid && pid != getpid ())
-    etp_forget (pool);
+  /* Without a worker nobody else looks at that queue. */
+  for (; house; house = etp_pop (&pool->house_queue))
+    {
+      eio__execute (house);
+      free (house);
+    }
 }
 
 static int
+etp_is_other_process (etp_pool *pool)
+{
+  pid_t pid = ecb_load_relaxed (pool->pid);
+
+  return pid && pid != getpid ();
+}
+
+/* Called where only a child, or a thread that forks, can tell the difference.
+ * A pid alone does not: in a new namespace it may be the same. */
+static int
+etp_is_inherited (etp_pool *pool)
+{
+  return ecb_load_relaxed (pool->forking) || etp_is_other_process (pool);
+}
+
+static void
 etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
 {
-  if (ecb_load_relaxed (pool->pid) == getpid ())
-    etp_abandon (pool);
-  else
-    etp_check_fork (pool);
-
   X_LOCK (pool->siglock);
-  pool->want_poll = want_poll;
-  pool->done_poll = done_poll;
+  ecb_store_relaxed (pool->want_poll, want_poll);
+  ecb_store_relaxed (pool->done_poll, done_poll);
   X_UNLOCK (pool->siglock);
 
   X_LOCK (pool->reqlock);
@@ -1218,9 +1261,7 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
   eio_sys_get_traits (&pool->traits);
   eio_sys_get_name (&pool->traits);
   X_UNLOCK (pool->reqlock);
-
-  etp_reset_scopes (pool);
-  return 0;
+  pool->inited = 1;
 }
 
 /* --- settings ----------------------------------------------------------- */
@@ -1233,7 +1274,7 @@ etp_set_min_parallel (etp_pool *pool, unsigned nthreads)
   X_LOCK (pool->reqlock);
   if (pool->limit < nthreads)
     {
-      pool->limit = nthreads;
+      ecb_store_relaxed (pool->limit, nthreads);
       X_COND_BROADCAST (pool->left);
     }
   action = etp_summon_locked (pool);
@@ -1256,7 +1297,6 @@ etp_is_worker_locked (etp_pool *pool)
 static void
 etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
 {
-  unsigned life = pool->life;
   int self = etp_is_worker_locked (pool);
 
   if (self)
@@ -1265,12 +1305,11 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
       X_COND_BROADCAST (pool->left);
     }
 
-  while (life == pool->life && pool->limit <= nthreads
-         && pool->nworkers - (self ? pool->nblocked : 0) > nthreads)
+  while (pool->limit <= nthreads && pool->nworkers > nthreads
+         && !(self && pool->nworkers <= pool->nblocked))
     X_COND_WAIT (pool->left, pool->reqlock);
 
-  if (self && life == pool->life)
-    --pool->nblocked;
+  pool->nblocked -= (unsigned)self;
 }
 
 /* Idle workers above the limit are woken to leave, busy ones see it when they
@@ -1282,10 +1321,9 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   int have_corpse;
   xthread_t corpse;
 
-  etp_check_fork (pool);
   X_LOCK (pool->reqlock);
   if (pool->limit > nthreads)
-    pool->limit = nthreads;
+    ecb_store_relaxed (pool->limit, nthreads);
   if (!pool->limit)
     ecb_store_relaxed (pool->stalled, 0);
 
@@ -1317,7 +1355,7 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
   etp_worker *w;
 
   X_LOCK (pool->reqlock);
-  *setting = value;
+  ecb_store_relaxed (*setting, value);
   for (w = pool->idle; w; w = w->idle_next)
     X_COND_SIGNAL (w->wakeup);
   X_UNLOCK (pool->reqlock);
@@ -1337,7 +1375,7 @@ etp_file_group (eio_req *grp)
 
   grp->eio_state = ETP_QUEUED;
   ecb_add_relaxed (pool->nreqs, 1);
-  etp_publish (pool, grp, ecb_load_relaxed (pool->life));
+  etp_publish (pool, grp);
 }
 
 /* Files a group that nothing else would wake any more. */
@@ -1356,7 +1394,7 @@ etp_call_feeder (eio_req *grp)
   etp_pool *pool = grp->eio_pool;
   eio_req **link;
 
-  grp->eio_frame = (size_t)__builtin_alloca (ETP_SCOPE_STACK);
+  grp->eio_frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
   grp->eio_chain = pool->feeding;
   pool->feeding = grp;
 
@@ -1514,7 +1552,7 @@ etp_self (void)
 
 /* Null when memory is out, which can only be inside of a callback. */
 static etp_scope *
-etp_open_scope (etp_pool *pool, void *stack)
+etp_open_scope (etp_pool *pool, void *stack, size_t marked)
 {
   etp_scope *scope = pool->spare_scopes;
 
@@ -1526,11 +1564,12 @@ etp_open_scope (etp_pool *pool, void *stack)
   scope->req = scope->grp = 0;
   scope->stack = stack;
   scope->mark = ++pool->last_mark;
-  memset (stack, scope->mark, ETP_SCOPE_MARKED);
+  scope->marked = marked;
+  memset (stack, scope->mark, marked);
 
   scope->outer = pool->scope;
-  ecb_store_relaxed (pool->scope, scope);
   ecb_store_relaxed (pool->scope_thread, etp_self ());
+  ecb_store_release (pool->scope, scope); /* etp_submit */
   return scope;
 }
 
@@ -1540,38 +1579,27 @@ etp_close_scope (etp_pool *pool)
 {
   etp_scope *scope = pool->scope;
 
-  ecb_store_relaxed (pool->scope, scope->outer);
+  ecb_store_release (pool->scope, scope->outer);
   etp_complete (scope);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
 }
 
 /* Closes the scopes within this one: this one's callback has returned, so
- * theirs never will. 0 if it is none of ours: then this is a forked child, or
- * the callback has called eio_init. */
-static int
+ * theirs never will. */
+static void
 etp_return_to_scope (etp_pool *pool, etp_scope *scope)
 {
-  etp_scope *s = pool->scope;
-
-  while (s && s != scope)
-    s = s->outer;
-  if (s)
-    while (pool->scope != scope)
-      etp_close_scope (pool);
-  return !!s;
+  while (pool->scope != scope)
+    etp_close_scope (pool);
 }
 
-/* Whether the stack below a frame is certain not to be in a scope's callback.
- * Addresses tell, if we are not below it; stacks grow downwards. Below it,
- * its marks are overwritten by whatever was called since. (They are in other
- * functions' frames then, which sanitizers do not like to see read.) */
-#if defined __clang__
-__attribute__ ((no_sanitize ("address", "memory", "thread")))
-#elif defined __GNUC__
-__attribute__ ((no_sanitize_address, no_sanitize_thread))
-#endif
-static int ecb_noinline
+/* Whether scope's callback has certainly been left, as seen from an eio_poll
+ * whose stretch of stack ends at frame. Stacks grow downwards. If that is not
+ * below the scope's stretch, the function that owned it has returned. If it is
+ * below, the callback may still run; but if a mark is gone, other functions
+ * have used the stretch since. (Reading what is theirs now is no mistake.) */
+static int ecb_noinline ecb_no_sanitize
 etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t frame)
 {
   const volatile size_t *stack = scope->stack;
@@ -1580,7 +1608,7 @@ etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t frame)
   if (pool->scope_thread != etp_self () || (size_t)stack <= frame)
     return 1;
 
-  for (i = 0; i < ETP_SCOPE_MARKED / sizeof *stack; ++i)
+  for (i = 0; i < scope->marked / sizeof *stack; ++i)
     if (stack[i] != mark)
       return 1;
   return 0;
@@ -1608,7 +1636,8 @@ etp_settle (etp_pool *pool, size_t frame)
 /* --- finish ------------------------------------------------------------- */
 
 /* When finish has returned, the scope says whether the request was submitted
- * again. It may have been executed, finished and freed since. */
+ * again. It may have been executed, finished and freed since. And finish may
+ * have ended this life, by fork or by eio_init. */
 static int
 etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 {
@@ -1622,8 +1651,11 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 
   res = tell ? EIO_FINISH (req) : 0;
 
-  if (etp_return_to_scope (pool, scope))
-    etp_complete (scope);
+  if (!ecb_load_relaxed (pool->over))
+    {
+      etp_return_to_scope (pool, scope);
+      etp_complete (scope);
+    }
   return res;
 }
 
@@ -1640,7 +1672,8 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
     {
       req->eio_state = ETP_WAITING;
       etp_feed (req);
-      if (req->size || req->flags & ETP_FLAG_FEEDING)
+      if (req->size || req->flags & ETP_FLAG_FEEDING
+          || ecb_load_relaxed (pool->over))
         return 0;
     }
 
@@ -1684,7 +1717,7 @@ eio__clamp_pri (int pri)
 static void
 etp_submit (etp_pool *pool, eio_req *req)
 {
-  if (ecb_load_relaxed (pool->scope)
+  if (ecb_load_acquire (pool->scope) /* etp_open_scope */
       && ecb_load_relaxed (pool->scope_thread) == etp_self ())
     etp_notice_resubmission (pool, req);
 
@@ -1694,7 +1727,7 @@ etp_submit (etp_pool *pool, eio_req *req)
   ecb_add_relaxed (pool->nreqs, 1);
 
   if (req->type == EIO_GROUP)
-    etp_publish (pool, req, ecb_load_relaxed (pool->life));
+    etp_publish (pool, req);
   else
     {
       req->result = 0;
@@ -1716,11 +1749,9 @@ etp_get_poll_limits (etp_pool *pool)
 {
   etp_poll_limits limits;
 
-  X_LOCK (pool->reslock);
-  limits.reqs = pool->max_poll_reqs;
-  limits.time = pool->max_poll_time;
-  X_UNLOCK (pool->reslock);
-
+  limits.reqs = ecb_load_relaxed (pool->max_poll_reqs);
+  limits.time = ecb_load_relaxed (pool->max_poll_sec) * 1000000000ull
+                + ecb_load_relaxed (pool->max_poll_nsec);
   if (limits.time)
     limits.time += eio_sys_now ();
   return limits;
@@ -1736,7 +1767,8 @@ etp_end_poll (etp_pool *pool)
   return -1;
 }
 
-/* Finishes results until there are none, a limit, or a callback's value. */
+/* Finishes results until there are none, a limit is reached, or a callback
+ * returns non-zero. */
 static int
 etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
 {
@@ -1745,7 +1777,7 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
   for (;;)
     {
       eio_req *req = etp_next_result (pool);
-      int res = 0;
+      int res = 0, finished;
 
       if (!req)
         {
@@ -1755,7 +1787,10 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
           return res;
         }
 
-      if (!etp_finish (pool, scope, req, &res))
+      finished = etp_finish (pool, scope, req, &res);
+      if (ecb_load_relaxed (pool->over))
+        return res;
+      if (!finished)
         continue;
       if (res)
         {
@@ -1768,13 +1803,25 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
     }
 }
 
+/* What callbacks left behind comes first. */
 static int ecb_noinline
 etp_poll_scoped (etp_pool *pool)
 {
-  etp_scope *scope = etp_open_scope (pool,
-                                     __builtin_alloca (ETP_SCOPE_STACK));
+  int inner = !!pool->scope;
+  size_t size = inner ? ETP_INNER_SCOPE_STACK : ETP_SCOPE_STACK;
+  char *stack = __builtin_alloca (size);
+  etp_scope *scope;
   int res;
 
+  if (ecb_expect_false (inner || pool->feeding))
+    etp_settle (pool, (size_t)stack + size);
+  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
+    etp_maybe_start_thread (pool);
+  if (ecb_load_relaxed (pool->over))
+    return 0;
+
+  scope = etp_open_scope (pool, stack, inner ? ETP_INNER_SCOPE_STACK
+                                             : ETP_SCOPE_MARKED);
   if (!scope)
     {
       errno = EAGAIN;
@@ -1782,20 +1829,20 @@ etp_poll_scoped (etp_pool *pool)
     }
 
   res = etp_poll_in_scope (pool, scope);
-  if (etp_return_to_scope (pool, scope))
-    etp_close_scope (pool);
+  if (!ecb_load_relaxed (pool->over))
+    {
+      etp_return_to_scope (pool, scope);
+      etp_close_scope (pool);
+    }
   return res;
 }
 
-/* frame: of eio_poll on the stack. */
 static int
-etp_poll (etp_pool *pool, size_t frame)
+etp_poll (etp_pool *pool)
 {
-  if (ecb_expect_false (pool->scope || pool->feeding))
-    etp_settle (pool, frame);
-  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
-    etp_maybe_start_thread (pool);
-  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled))
+  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
+      && !ecb_load_relaxed (pool->start_failed) && !pool->scope
+      && !pool->feeding)
     return 0;
   return etp_poll_scoped (pool);
 }
@@ -1813,7 +1860,8 @@ struct eio_pwd
   int fd;      /* never 0; embedders read it */
   size_t len;  /* of str, without the 0 */
   char str[1]; /* canonical absolute path when it was opened; "" where that
-                  is longer than paths can be: the descriptor still works */
+                  cannot be had, as it is too long, or above it is no right
+                  to search: the descriptor works all the same */
 };
 
 static int
@@ -1838,6 +1886,13 @@ eio__close_quietly (int fd)
   errno = saved;
 }
 
+/* A sandbox refuses what it does not know by EPERM. */
+static int
+eio__is_missing (int res)
+{
+  return res < 0 && (errno == ENOSYS || errno == EPERM);
+}
+
 static int
 eio__is_dot (const char *path)
 {
@@ -1846,7 +1901,9 @@ eio__is_dot (const char *path)
 
 /* --- custom, nop, busy -------------------------------------------------- */
 
-/* The function sets req->result, where it must not be seen before finish. */
+/* The function leaves its result in req->result; it is taken from there,
+ * because that stays 0 until finish. The error is errno, or what it put into
+ * errorno. */
 static eio_ssize_t
 eio__custom (eio_req *req)
 {
@@ -1879,12 +1936,7 @@ eio__busy (eio_req *req)
 {
   unsigned long long now = eio_sys_now (), end;
 
-  if (!(req->nv1 > 0))
-    return 0;
-
-  end = now + (req->nv1 < 1e9 ? (unsigned long long)(req->nv1 * 1e9)
-                              : 1000000000ull * 1000000000u);
-  for (; now < end; now = eio_sys_now ())
+  for (end = now + eio_sys_ns (req->nv1); now < end; now = eio_sys_now ())
     {
       struct timespec rest = eio_sys_timespec (end - now);
       nanosleep (&rest, 0);
@@ -1910,7 +1962,7 @@ typedef struct
 enum
 {
   EIO__MAX_LINKS = 40,
-  EIO__TODO_SIZE = 4 * EIO__PATH_BUF
+  EIO__TODO_SIZE = 2 * EIO__PATH_BUF /* at first */
 };
 
 static int
@@ -1920,20 +1972,46 @@ eio__too_long (void)
   return -1;
 }
 
-/* Whether names may follow out: it has to be a directory that we may search.
- * The kernel says so. */
+/* Whether a slash may follow out, or more: it has to be a directory, and, for
+ * "/.", one that we may search. The kernel says so. */
 static int
-eio__enter_out (eio__resolver *r)
+eio__try_suffix (eio__resolver *r, const char *suffix)
 {
+  size_t n = strlen (suffix);
   struct stat st;
   int res;
 
-  if (r->len + 3 > EIO__PATH_BUF)
+  if (!r->len)
+    return 0;
+  if (r->len + n + 1 > EIO__PATH_BUF)
     return eio__too_long ();
-  memcpy (r->out + r->len, "/.", 3);
+  memcpy (r->out + r->len, suffix, n + 1);
   res = fstatat (AT_FDCWD, r->out, &st, 0);
   r->out[r->len] = 0;
   return res;
+}
+
+/* Puts text before what is left to do. */
+static int
+eio__prepend (eio__resolver *r, const char *text, size_t n)
+{
+  size_t room = (size_t)(r->todo - r->limit), left = strlen (r->todo) + 1;
+
+  if (room < n)
+    {
+      size_t size = n + left + EIO__TODO_SIZE;
+      char *limit = eio_sys_realloc (0, size);
+
+      if (!limit)
+        return -1;
+      r->todo = memcpy (limit + size - left, r->todo, left);
+      free (r->limit);
+      r->limit = limit;
+    }
+
+  r->todo -= n;
+  memcpy (r->todo, text, n);
+  return 0;
 }
 
 static void
@@ -1966,11 +2044,11 @@ eio__resolve_name (eio__resolver *r, const char *name, size_t n)
       errno = got ? ELOOP : ENOENT;
       return -1;
     }
-  if (got >= EIO__PATH_BUF || got > r->todo - r->limit)
+  if (got >= EIO__PATH_BUF)
     return eio__too_long ();
+  if (eio__prepend (r, r->target, (size_t)got))
+    return -1;
 
-  r->todo -= got;
-  memcpy (r->todo, r->target, (size_t)got);
   if (r->target[0] == '/')
     r->len = 0;
   else
@@ -1992,12 +2070,12 @@ eio__resolve_all (eio__resolver *r)
       if (!n)
         {
           r->todo += strspn (r->todo, "/");
-          if (!*r->todo && r->len && eio__enter_out (r))
+          if (!*r->todo && eio__try_suffix (r, "/"))
             return -1;
         }
       else if (name[0] == '.' && (n == 1 || (n == 2 && name[1] == '.')))
         {
-          if (r->len && eio__enter_out (r))
+          if (eio__try_suffix (r, "/."))
             return -1;
           if (n == 2)
             eio__strip_last (r);
@@ -2009,17 +2087,14 @@ eio__resolve_all (eio__resolver *r)
   return 0;
 }
 
-/* Whether the path that wd was opened by still leads to it: if the directory
- * was moved, something else may be there now. */
+/* Whether path leads to the directory that fd is open on. */
 static int
-eio__check_wd_path (eio_wd wd)
+eio__check_path (int fd, const char *path)
 {
   struct stat by_fd, by_path;
 
-  if (!wd->len)
-    return eio__too_long ();
-  if (fstat (wd->fd, &by_fd)
-      || fstatat (AT_FDCWD, wd->str, &by_path, AT_SYMLINK_NOFOLLOW))
+  if (fstat (fd, &by_fd)
+      || fstatat (AT_FDCWD, path, &by_path, AT_SYMLINK_NOFOLLOW))
     return -1;
   if (by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino)
     return 0;
@@ -2027,28 +2102,56 @@ eio__check_wd_path (eio_wd wd)
   return -1;
 }
 
-/* Sets out to the directory that a relative path starts from. */
+/* Whether the path that wd was opened by still leads to it: if the directory
+ * was moved, something else may be there now. */
 static int
-eio__start_from (eio__resolver *r, eio_wd wd)
+eio__check_wd_path (eio_wd wd)
 {
-  if (wd)
+  return wd->len ? eio__check_path (wd->fd, wd->str) : eio__too_long ();
+}
+
+/* Sets out to the path of wd: the one it was opened by, or, if it was moved,
+ * the present one. */
+static int
+eio__start_from_wd (eio__resolver *r, eio_wd wd)
+{
+  int error;
+
+  if (!eio__check_wd_path (wd))
     {
-      if (eio__check_wd_path (wd))
-        return -1;
       memcpy (r->out, wd->str, wd->len + 1);
+      return 0;
     }
-  else if (!getcwd (r->out, EIO__PATH_BUF))
+
+  error = errno;
+  if (eio_sys_fd_path (wd->fd, r->out, EIO__PATH_BUF) >= 0
+      && !eio__check_path (wd->fd, r->out))
+    return 0;
+  errno = error;
+  return -1;
+}
+
+static int
+eio__start_from_cwd (eio__resolver *r)
+{
+  if (!getcwd (r->out, EIO__PATH_BUF))
     {
       if (errno == ERANGE)
         errno = ENAMETOOLONG;
       return -1;
     }
-  else if (r->out[0] != '/')
-    {
-      errno = ENOENT; /* Linux, outside of our root: "(unreachable)..." */
-      return -1;
-    }
+  if (r->out[0] == '/')
+    return 0;
+  errno = ENOENT; /* Linux, outside of our root: "(unreachable)..." */
+  return -1;
+}
 
+/* Sets out to the directory that a relative path starts from. */
+static int
+eio__start_from (eio__resolver *r, eio_wd wd)
+{
+  if (wd ? eio__start_from_wd (r, wd) : eio__start_from_cwd (r))
+    return -1;
   r->len = r->out[1] ? strlen (r->out) : 0;
   return 0;
 }
@@ -2060,7 +2163,7 @@ eio__realpath_to (eio_wd wd, const char *path, char *out)
 {
   eio__resolver r;
   size_t n = strlen (path);
-  int res;
+  int res, error;
 
   if (!n)
     {
@@ -2070,13 +2173,18 @@ eio__realpath_to (eio_wd wd, const char *path, char *out)
   if (n >= EIO__PATH_MAX)
     return eio__too_long ();
 
-  r.limit = eio_sys_realloc (0, EIO__TODO_SIZE + EIO__PATH_BUF);
-  if (!r.limit)
-    return -1;
+  r.limit = eio_sys_realloc (0, EIO__TODO_SIZE);
+  r.target = eio_sys_realloc (0, EIO__PATH_BUF);
+  if (!r.limit || !r.target)
+    {
+      free (r.limit);
+      free (r.target);
+      errno = ENOMEM;
+      return -1;
+    }
   r.out = out;
   r.len = 0;
   r.todo = r.limit + EIO__TODO_SIZE - n - 1;
-  r.target = r.limit + EIO__TODO_SIZE;
   r.links = 0;
   memcpy (r.todo, path, n + 1);
   out[0] = 0;
@@ -2084,7 +2192,10 @@ eio__realpath_to (eio_wd wd, const char *path, char *out)
   res = path[0] == '/' ? 0 : eio__start_from (&r, wd);
   if (!res)
     res = eio__resolve_all (&r);
+  error = errno;
   free (r.limit);
+  free (r.target);
+  errno = error;
   if (res)
     return -1;
 
@@ -2134,28 +2245,47 @@ eio__open_dir (eio_wd wd, const char *path)
   return fd;
 }
 
+/* The path to keep in a wd, malloced, "" if there is none. Null with errno if
+ * it would be worth to try again. */
+static char *
+eio__path_for_wd (int fd, eio_wd wd, const char *path)
+{
+  char *str = eio_sys_realloc (0, EIO__PATH_BUF);
+
+  if (str && eio_sys_fd_path (fd, str, EIO__PATH_BUF) < 0
+      && eio__realpath_to (wd, path, str) < 0)
+    {
+      int error = errno;
+
+      str[0] = 0;
+      if (error == ENOMEM || error == EINTR)
+        {
+          free (str);
+          errno = error;
+          return 0;
+        }
+    }
+  return str;
+}
+
 static eio_wd
 eio__wd_new (eio_wd wd, const char *path)
 {
   eio_wd res = 0;
   int fd = eio__open_dir (wd, path);
   char *str;
-  eio_ssize_t len;
 
   if (fd < 0)
     return EIO_INVALID_WD;
 
-  str = eio_sys_realloc (0, EIO__PATH_BUF);
-  len = str ? eio__realpath_to (wd, path, str) : -1;
-  if (str && len < 0 && errno == ENAMETOOLONG)
-    str[len = 0] = 0;
-  if (len >= 0)
-    res = eio_sys_realloc (0, sizeof *res + (size_t)len);
+  str = eio__path_for_wd (fd, wd, path);
+  if (str)
+    res = eio_sys_realloc (0, sizeof *res + strlen (str));
   if (res)
     {
       res->fd = fd;
-      res->len = (size_t)len;
-      memcpy (res->str, str, (size_t)len + 1);
+      res->len = strlen (str);
+      memcpy (res->str, str, res->len + 1);
     }
   else
     eio__close_quietly (fd);
@@ -2249,7 +2379,7 @@ eio__ioctl (eio_req *req)
 enum
 {
   EIO__COPY_CHUNK = 65536,      /* bytes, by hand */
-  EIO__SENDFILE_CHUNK = 1 << 30 /* kernels take no more than 2 GiB at once */
+  EIO__SENDFILE_CHUNK = 1 << 23 /* between looks whether it was cancelled */
 };
 
 /* Not stopped by signals. */
@@ -2264,33 +2394,37 @@ eio__pread (int fd, void *buf, size_t size, off_t offset)
   return n;
 }
 
-/* Reads what readahead would have. Like readahead, it tells a wrong
- * descriptor, but nothing of what goes wrong on the way. */
+/* Reads what readahead would have. Like readahead, it tells a descriptor that
+ * cannot be read, but nothing of what goes wrong on the way. */
 static eio_ssize_t
-eio__readahead_by_hand (int fd, off_t offset, size_t size)
+eio__readahead_by_hand (const eio_req *req)
 {
   char *buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
-  ssize_t n = eio__pread (fd, buf, 0, offset);
+  off_t offset = req->offs;
+  size_t size = req->size;
+  ssize_t n = eio__pread (req->int1, buf, 0, offset);
 
-  if (n < 0 && errno == ESPIPE)
+  if (n < 0 && (errno == ESPIPE || errno == EISDIR))
     errno = EINVAL;
-  if (n < 0 || !buf)
+  if (n < 0 && (errno == EBADF || errno == EINVAL))
     {
+      int saved = errno;
+
       free (buf);
-      return n;
+      errno = saved;
+      return -1;
     }
 
-  do
+  for (n = 1; buf && size && n > 0 && !EIO_CANCELLED (req);)
     {
-      n = eio__pread (fd, buf, size < EIO__COPY_CHUNK ? size : EIO__COPY_CHUNK,
-                      offset);
+      n = eio__pread (req->int1, buf,
+                      size < EIO__COPY_CHUNK ? size : EIO__COPY_CHUNK, offset);
       if (n > 0)
         {
           offset += n;
           size -= (size_t)n;
         }
     }
-  while (size && n > 0);
   free (buf);
   return 0;
 }
@@ -2300,9 +2434,7 @@ eio__readahead (eio_req *req)
 {
   int res = eio_sys_readahead (req->int1, req->offs, req->size);
 
-  if (res < 0 && (errno == ENOSYS || errno == EPERM))
-    return eio__readahead_by_hand (req->int1, req->offs, req->size);
-  return res;
+  return eio__is_missing (res) ? eio__readahead_by_hand (req) : res;
 }
 
 /* The errors by which sendfile says that it cannot, not that it failed. */
@@ -2457,33 +2589,53 @@ eio__slurp_start (const eio_req *req, off_t length)
   return offset < -length ? 0 : length + offset;
 }
 
+/* The last bytes of a file that does not tell its length, such as those in
+ * /proc: it is read whole. */
+static int
+eio__slurp_tail (eio_req *req, eio__slurper *s, int fd)
+{
+  eio__slurper all = { req, 0, 0, 0, (size_t)-1 / 2 };
+  off_t start;
+  size_t n;
+
+  if (eio__slurp_read (&all, fd, 0, 4095))
+    {
+      free (all.buf);
+      return -1;
+    }
+
+  start = eio__slurp_start (req, (off_t)all.got);
+  n = all.got - (size_t)start;
+  s->got = n < s->want ? n : s->want;
+  if (s->buf)
+    {
+      memcpy (s->buf, all.buf + start, s->got);
+      free (all.buf);
+    }
+  else
+    {
+      s->buf = memmove (all.buf, all.buf + start, s->got);
+      s->cap = all.cap;
+    }
+  return 0;
+}
+
 static int
 eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
 {
   struct stat st;
-  off_t offset, tail;
+  off_t offset;
 
   if (fstat (fd, &st))
     return -1;
+  if (req->offs < 0 && !st.st_size)
+    return eio__slurp_tail (req, s, fd);
 
   offset = eio__slurp_start (req, st.st_size);
-  if (req->offs < 0 && !st.st_size && !req->ptr2)
-    {
-      size_t want = s->want;
-
-      s->want = (size_t)-1 / 2;
-      if (eio__slurp_read (s, fd, 0, 4095))
-        return -1;
-      tail = eio__slurp_start (req, (off_t)s->got);
-      s->got -= (size_t)tail;
-      memmove (s->buf, s->buf + tail, s->got);
-      if (s->got > want)
-        s->got = want;
-      return 0;
-    }
-
-  tail = st.st_size > offset ? st.st_size - offset : 4095;
-  return eio__slurp_read (s, fd, offset, tail);
+  if (S_ISREG (st.st_mode) && st.st_size && offset >= st.st_size)
+    return 0; /* reading there may be EINVAL, if it is far enough */
+  return eio__slurp_read (s, fd, offset,
+                          st.st_size > offset ? st.st_size - offset : 4095);
 }
 
 static eio_ssize_t
@@ -2550,13 +2702,6 @@ eio__fdatasync (eio_req *req)
   return res < 0 && errno == ENOSYS ? fsync (req->int1) : res;
 }
 
-/* A sandbox refuses what it does not know by EPERM. */
-static int
-eio__is_missing (int res)
-{
-  return res < 0 && (errno == ENOSYS || errno == EPERM);
-}
-
 static eio_ssize_t
 eio__syncfs (eio_req *req)
 {
@@ -2588,7 +2733,7 @@ eio__fallocate (eio_req *req)
 
 /* --- memory ------------------------------------------------------------- */
 
-/* Widens a range to whole pages. */
+/* Widens a range to whole pages. Embedders call it, hence the name. */
 static void
 eio_page_align (void **addr, size_t *length)
 {
@@ -2627,7 +2772,7 @@ eio__touch_page (volatile char *page, int modify)
 static eio_ssize_t
 eio__mtouch (eio_req *req)
 {
-  enum { STEP = 1 << 24 };
+  enum { EIO__TOUCH_STEP = 1 << 24 };
   void *start = req->ptr2;
   size_t page = eio_sys_page_size (), left = req->size, i;
   int modify = req->int1 & EIO_MT_MODIFY;
@@ -2636,7 +2781,7 @@ eio__mtouch (eio_req *req)
   eio_page_align (&start, &left);
   for (addr = start; left && !EIO_CANCELLED (req);)
     {
-      size_t step = left < STEP ? left : STEP;
+      size_t step = left < EIO__TOUCH_STEP ? left : EIO__TOUCH_STEP;
 
       if (eio_sys_populate (addr, step, modify))
         {
@@ -2666,7 +2811,7 @@ eio__mlockall_flags (int flags)
 {
   return (flags & EIO_MCL_CURRENT ? MCL_CURRENT : 0)
          | (flags & EIO_MCL_FUTURE ? MCL_FUTURE : 0)
-         | (flags & EIO_MCL_ONFAULT ? MCL_ONFAULT : 0);
+         | (flags & EIO_MCL_ONFAULT ? EIO__MCL_ONFAULT : 0);
 }
 
 static eio_ssize_t
@@ -3008,21 +3153,29 @@ eio__reserve_dents (eio__listing *l, size_t need)
   return 0;
 }
 
+/* eio_dirent.score */
+enum
+{
+  EIO__SCORE_DIR = 126,
+  EIO__SCORE_DOT_NAME = 125,
+  EIO__SCORE_NO_DOT = 124, /* less the length */
+  EIO__SCORE_OTHER = 1,
+  EIO__SCORE_NO_DIR = 0
+};
+
 /* How likely a directory this is, without asking the file system. */
 static signed char
 eio__score (const char *name, size_t len, int type)
 {
-  enum { SURE = 126, DOT_NAME = 125, NO_DOT = 124, OTHER = 1, NEVER = 0 };
-
   if (type == EIO_DT_DIR)
-    return SURE;
+    return EIO__SCORE_DIR;
   if (type != EIO_DT_UNKNOWN)
-    return NEVER;
+    return EIO__SCORE_NO_DIR;
   if (name[0] == '.')
-    return DOT_NAME;
+    return EIO__SCORE_DOT_NAME;
   if (memchr (name, '.', len))
-    return OTHER;
-  return (signed char)(NO_DOT - (len < 120 ? len : 120));
+    return EIO__SCORE_OTHER;
+  return (signed char)(EIO__SCORE_NO_DOT - (len < 120 ? len : 120));
 }
 
 static int
@@ -3225,7 +3378,7 @@ enum
 
 typedef struct
 {
-  const char *name;
+  const char *name; /* for people, in a debugger */
   eio_ssize_t (*run) (eio_req *req);
   unsigned char needs;
 } eio__op;
@@ -3311,7 +3464,7 @@ eio__check (const eio_req *req, const eio__op *op)
     return ECANCELED;
   if (!op)
     return ENOSYS;
-  if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE)
+  if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE) /* lose no fd */
     return ENOENT;
   if (op->needs & EIO__PATH && !req->ptr1)
     return EINVAL;
@@ -3331,33 +3484,38 @@ eio__buffer_size (const eio_req *req, int needs)
                                  : EIO__PATH_BUF;
 }
 
-/* Runs an operation in a result buffer of our own, as it will belong to the
- * caller, and shows nothing of what was in that memory before. */
+/* Runs an operation in a result buffer that will belong to the caller. It
+ * shows nothing of what was in that memory before; of a large one, pages that
+ * are not written cost nothing. */
 static eio_ssize_t
 eio__run_in_buffer (eio_req *req, const eio__op *op)
 {
   size_t size = eio__buffer_size (req, op->needs);
   eio_ssize_t res;
 
-  req->ptr2 = eio_sys_realloc (0, size ? size : 1);
+  req->ptr2 = calloc (1, size ? size : 1);
   if (!req->ptr2)
-    return -1;
+    {
+      errno = ENOMEM;
+      return -1;
+    }
 
   res = op->run (req);
   if (res < 0)
     {
+      int saved = errno;
+
       free (req->ptr2);
       req->ptr2 = 0;
+      errno = saved;
       return res;
     }
 
-  if (op->needs & (EIO__READS | EIO__NAMES))
-    memset ((char *)req->ptr2 + res, 0, size - (size_t)res);
   req->flags |= EIO_FLAG_PTR2_FREE;
   return res;
 }
 
-/* [worker] Leaves the result and errno in eio_outcome and eio_outerrno. */
+/* [worker, or the poll thread if there is none] Leaves the result and errno in eio_outcome and eio_outerrno. */
 static void
 eio__execute (eio_req *req)
 {
@@ -3389,18 +3547,35 @@ eio__execute (eio_req *req)
  * 7  Public API                                                             *
  *****************************************************************************/
 
-/* The forking thread sees the pool whole, and nobody holds its locks. The
- * signal's it leaves alone: want_poll may take long. */
+static etp_pool *
+eio__begin_life (etp_pool *old)
+{
+  etp_pool *pool = etp_new_life (old);
+
+  if (pool)
+    ecb_store_release (eio__default_pool, pool);
+  return pool;
+}
+
+/* In a child: what it inherits is left as it is, whatever it was in. */
+static etp_pool *
+eio__begin_childs_life (etp_pool *old)
+{
+  ecb_store_relaxed (old->over, ETP_INHERITED);
+  return eio__begin_life (old);
+}
+
 static void
 eio__atfork_prepare (void)
 {
-  etp_lock_for_fork (EIO_POOL);
+  ecb_add_relaxed (EIO_POOL->forking, 1);
 }
 
 static void
 eio__atfork_parent (void)
 {
-  etp_unlock_after_fork (EIO_POOL);
+  if (ecb_load_relaxed (EIO_POOL->forking))
+    ecb_add_relaxed (EIO_POOL->forking, -1);
 }
 
 /* A forked child starts a new life, unless it already did so in a handler
@@ -3408,61 +3583,65 @@ eio__atfork_parent (void)
 static void
 eio__atfork_child (void)
 {
-  if (EIO_POOL->pid != getpid ())
-    etp_forget (EIO_POOL);
+  if (etp_is_inherited (EIO_POOL))
+    eio__begin_childs_life (EIO_POOL);
 }
 
 /* Early, where that can be: glibc before 2.36 deadlocks when handlers are
  * registered by a handler, as an eio_init in one would do. */
-static void
-#if defined __GNUC__ || defined __clang__
-__attribute__ ((__constructor__))
-#endif
+static void ecb_constructor
 eio__set_atfork (void)
 {
-  if (!EIO_POOL->atfork_set)
-    EIO_POOL->atfork_set = !X_THREAD_ATFORK (
+  if (!eio__first_pool.atfork_set)
+    eio__first_pool.atfork_set = !X_THREAD_ATFORK (
       eio__atfork_prepare, eio__atfork_parent, eio__atfork_child);
 }
 
 int ecb_cold
 eio_init (void (*want_poll) (void), void (*done_poll) (void))
 {
+  etp_pool *old = EIO_POOL, *pool = old;
+
   eio__set_atfork ();
-  if (!EIO_POOL->atfork_set)
+  if (etp_is_inherited (old))
+    pool = eio__begin_childs_life (old);
+  else if (old->inited)
+    {
+      pool = eio__begin_life (old);
+      if (pool)
+        etp_abandon (old);
+    }
+
+  if (!pool || !eio__first_pool.atfork_set)
     {
       errno = ENOMEM;
       return -1;
     }
-  return etp_init (EIO_POOL, want_poll, done_poll);
+  etp_init (pool, want_poll, done_poll);
+  return 0;
 }
 
 int
 eio_poll (void)
 {
-  return etp_poll (EIO_POOL, (size_t)__builtin_frame_address (0));
+  return etp_poll (EIO_POOL);
 }
 
-/* Not negative and no NaN. */
+/* Negative values and NaN are no limit; any positive one is, of 1 ns at the
+ * least. */
 void
 eio_set_max_poll_time (eio_tstamp seconds)
 {
-  unsigned long long ns = 0;
+  unsigned long long ns = eio_sys_ns (seconds);
 
-  if (seconds > 0)
-    ns = seconds < 1e9 ? (unsigned long long)(seconds * 1e9) + 1
-                       : 1000000000ull * 1000000000u;
-  X_LOCK (EIO_POOL->reslock);
-  EIO_POOL->max_poll_time = ns;
-  X_UNLOCK (EIO_POOL->reslock);
+  ecb_store_relaxed (EIO_POOL->max_poll_sec, (unsigned)(ns / 1000000000u));
+  ecb_store_relaxed (EIO_POOL->max_poll_nsec, (unsigned)(ns % 1000000000u));
 }
 
 void
 eio_set_max_poll_reqs (unsigned int nreqs)
 {
-  X_LOCK (EIO_POOL->reslock);
-  EIO_POOL->max_poll_reqs = nreqs;
-  X_UNLOCK (EIO_POOL->reslock);
+  ecb_store_relaxed (EIO_POOL->max_poll_reqs, nreqs);
 }
 
 void
@@ -3474,7 +3653,12 @@ eio_set_min_parallel (unsigned int nthreads)
 void
 eio_set_max_parallel (unsigned int nthreads)
 {
-  etp_set_max_parallel (EIO_POOL, nthreads);
+  etp_pool *pool = EIO_POOL;
+
+  /* A child's handler may call this before ours ran. */
+  if (etp_is_other_process (pool) && eio__begin_childs_life (pool))
+    pool = EIO_POOL;
+  etp_set_max_parallel (pool, nthreads);
 }
 
 void
@@ -3563,6 +3747,8 @@ eio_grp (eio_cb cb, void *data)
 void
 eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
 {
+  if (!grp->eio_pool)
+    grp->eio_pool = EIO_POOL; /* not submitted yet */
   grp->int2 = limit;
   grp->feed = feed;
   etp_feed (grp);
@@ -3607,12 +3793,18 @@ eio_grp_cancel (eio_req *grp)
 eio_wd
 eio_wd_open_sync (eio_wd wd, const char *path)
 {
+  eio_wd res;
+
   if (wd == EIO_INVALID_WD || !path)
     {
       errno = path ? ENOENT : EINVAL;
       return EIO_INVALID_WD;
     }
-  return eio__wd_new (wd, path);
+
+  do
+    res = eio__wd_new (wd, path);
+  while (res == EIO_INVALID_WD && errno == EINTR);
+  return res;
 }
 
 void
@@ -3653,11 +3845,12 @@ eio__start (const eio_req *fields)
   size_t size = path ? strlen (path) + 1 : 0;
   size_t size2 = path2 ? strlen (path2) + 1 : 0;
   eio_req *req = eio_sys_realloc (0, sizeof *req + buffer + size + size2);
-  char *rest = (char *)(req + 1);
+  char *rest;
 
   if (!req)
     return 0;
 
+  rest = (char *)(req + 1);
   *req = *fields;
   req->destroy = eio__free;
   if (buffer)
@@ -4022,4 +4215,5 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef ETP_NUM_PRI
 #undef ETP_SCOPE_STACK
 #undef ETP_SCOPE_MARKED
+#undef ETP_INNER_SCOPE_STACK
 #undef ETP_MAX_IDLE_TIMEOUT
