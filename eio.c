@@ -19,23 +19,27 @@
  * configure.ac, after AC_PROG_CC, say m4_include([libeio.m4]); in one of    *
  * your files, define what section 1 lists, then #include "eio.c".           *
  *                                                                           *
- * Life of a request, with the function that takes each step:                *
+ * Life of a request, with the functions that take the steps:                *
  *                                                                           *
- *   submit ──→ ready ──→ executing ──→ pending ──→ finishing ──→ destroyed  *
- *   etp_submit    etp_take    etp_publish   etp_poll   etp_complete         *
- *                 _locked                      │ ↑                          *
- *                                    waiting ←─┘ │  (a group with members)  *
- *                                       └────────┘  etp_member_left         *
+ *    submit ─1→ ready ─2→ executing ─3→ pending ─4→ finishing ─5→ destroyed *
+ *       └──────────── groups ─────────────↑ │ ↑         │                   *
+ *                                         7 └─6→ waiting └─1→ (again) ready *
+ *                                                                           *
+ *    1 etp_submit  2 etp_take_locked  3 etp_publish  4 etp_finish           *
+ *    5 etp_complete  6 etp_finish: a group that has members                 *
+ *    7 etp_file_group: it has none any more                                 *
  *                                                                           *
  * Locks:                                                                    *
  *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
  *      struct etp_pool.                                                     *
  *   2. No thread holds two of them, in any order.                           *
- *   3. No callback of a request, no system call that can block, and no      *
- *      wake-up on the way of a request happens under reqlock or reslock.    *
+ *   3. Under reqlock or reslock, no callback of a request runs, no system   *
+ *      call is made that can block, and no worker is woken or started for a *
+ *      request. (Settings wake under reqlock.)                              *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
  *      not call the library.                                                *
- *   5. A function whose name ends in _locked is called with reqlock held.   *
+ *   5. A function whose name ends in _locked is called with reqlock held;   *
+ *      etp_push and etp_pop with the lock of their queue.                   *
  *   6. A request's members belong to the thread that has it: the submitter, *
  *      then the worker, then the poll thread; the queues' locks hand it     *
  *      over. Only cancelled is shared, and is atomic. The links grp*, and   *
@@ -119,10 +123,9 @@
 # define EIO__NAMES_MAX INT_MAX
 #endif
 
-/* What eio_init, eio_poll and the other functions of eio.h work on. */
+/* Not to be defined, but for embedders to use: the pool that the functions of
+ * eio.h work on, and failing as a system call does that the system lacks. */
 #define EIO_POOL (ecb_load_acquire (eio__default_pool))
-
-/* Fails as a system call does that the system lacks. */
 #define EIO_ENOSYS() (errno = ENOSYS, -1)
 
 #if defined PATH_MAX && PATH_MAX > EIO_PATH_MIN
@@ -566,7 +569,7 @@ struct etp_pool
   unsigned nworkers;
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
-  int have_corpse;                      /* for one that waits to join */
+  int have_corpse;                      /* corpse left, is to be joined */
   xthread_t corpse;
   eio_sys_traits traits;
 
@@ -574,16 +577,19 @@ struct etp_pool
   int stalled;                          /* no worker, and none to be had */
   int start_failed;                     /* so try again */
 
-  /* Settings. Written under reqlock, where that matters, and atomic. */
+  /* Settings: atomic, and the first three written under reqlock. */
   unsigned limit, max_idle, idle_timeout;
   unsigned max_poll_reqs;               /* 0: no limit */
   unsigned max_poll_sec, max_poll_nsec; /* both 0: no limit */
 
   /* Atomic. A worker lowers executing before it publishes, so that whoever
-   * gets the result does not count its worker as busy. */
+   * gets the result does not count its worker as busy; but while it publishes
+   * it is not relied on either, as want_poll may take its time. */
   unsigned executing;
+  unsigned publishing;
   unsigned nreqs;
-  int stack_try;                        /* etp_create_thread */
+  int stack_try;                        /* what worked last in
+                                           etp_create_thread */
   pid_t pid;                            /* of this life, 0: none yet */
   int forking;                          /* threads between fork's handlers */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
@@ -594,7 +600,8 @@ struct etp_pool
 
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
-  int signalled;                        /* want_poll came after done_poll */
+  int signalled;                        /* want_poll came after done_poll;
+                                           also read without the lock */
   void (*want_poll) (void);
   void (*done_poll) (void);
 
@@ -606,7 +613,8 @@ struct etp_pool
   unsigned char last_mark;
   eio_req *feeding;                     /* groups whose feeders run */
 
-  etp_pool *older;                      /* whose life is over */
+  /* Of those that begin lives. */
+  etp_pool *older;                      /* the one before, for leak checkers */
   int inited;                           /* eio_init has been called */
   int atfork_set;
 };
@@ -756,29 +764,30 @@ etp_pop_idle_locked (etp_pool *pool, etp_worker *w)
 
 /* Sees to it that somebody looks at the queue. Nobody is needed if some
  * worker is on its way: it looks after this unlock, and when it takes
- * something, it summons the next. All workers busy means that demand is
- * larger than their number. */
+ * something, it summons the next. A thread is started only if there are more
+ * requests, ready and executing, than workers. */
 static etp_action
 etp_summon_locked (etp_pool *pool)
 {
   etp_action action = { 0, 0 };
-  unsigned busy = ecb_load_relaxed (pool->executing);
+  unsigned executing = ecb_load_relaxed (pool->executing);
+  unsigned publishing = ecb_load_relaxed (pool->publishing);
 
-  if ((pool->req_queue.size || pool->house_queue.size)
-      && pool->nworkers <= pool->nidle + busy)
+  if (!pool->req_queue.size && !pool->house_queue.size)
+    return action;
+  if (pool->nworkers > pool->nidle + executing + publishing)
+    return action;
+
+  if (pool->idle)
     {
-      if (pool->idle)
-        {
-          action.wake = pool->idle;
-          etp_pop_idle_locked (pool, action.wake);
-        }
-      else if (pool->nworkers < pool->limit)
-        {
-          ++pool->nworkers;
-          action.start = 1;
-        }
+      action.wake = pool->idle;
+      etp_pop_idle_locked (pool, action.wake);
     }
-
+  else if (pool->nworkers <= executing && pool->nworkers < pool->limit)
+    {
+      ++pool->nworkers;
+      action.start = 1;
+    }
   return action;
 }
 
@@ -968,11 +977,13 @@ etp_run (etp_pool *pool, eio_req *req)
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
     return 0;
 
+  ecb_add_relaxed (pool->publishing, 1);
   ecb_add_relaxed (pool->executing, -1u);
   if (house)
     free (req);
   else
     etp_publish (req->eio_pool, req);
+  ecb_add_relaxed (pool->publishing, -1u);
   return 1;
 }
 
