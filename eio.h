@@ -63,28 +63,32 @@ typedef ino_t   eio_ino_t;
 typedef struct eio_pwd *eio_wd;
 
 #define EIO_CWD        ((eio_wd)0)       /* the process's, at execution */
-#define EIO_INVALID_WD ((eio_wd)(int)-1) /* fails any request with ENOENT */
+#define EIO_INVALID_WD ((eio_wd)(int)-1) /* fails requests with ENOENT */
 
 /* clang-format off */
 
 /* Request types.  In a comment: inputs → outputs beside result and errorno.
  * Where none is said, result is 0, or -1 with errorno set.  "path" is ptr1,
- * relative to wd; "buffer" is ptr2.  A buffer given as null is allocated and
- * flagged EIO_FLAG_PTR2_FREE. */
+ * relative to wd; "buffer" is ptr2.  A result buffer given as null is allocated
+ * and flagged EIO_FLAG_PTR2_FREE. */
 enum {
   EIO_CUSTOM          =  0, /* feed: what a worker calls → what it set */
   EIO_WD_OPEN         =  1, /* path → wd, or EIO_INVALID_WD */
   EIO_WD_CLOSE        =  2, /* wd; executes even when cancelled */
-  EIO_CLOSE           =  3, /* int1 fd; executes even when cancelled */
+  EIO_CLOSE           =  3, /* int1 fd; executes whatever else is wrong */
   EIO_DUP2            =  4, /* int1 fd, int2 new fd → result new fd */
   EIO_SEEK            =  5, /* int1 fd, offs, int2 whence → offs position */
   EIO_READ            =  6, /* int1 fd, buffer, size, offs (< 0: at the
                                position) → result bytes */
-  EIO_WRITE           =  7, /* int1 fd, buffer, size, offs → result bytes */
-  EIO_FCNTL           =  8, /* int1 fd, int2 command, ptr2 argument */
-  EIO_IOCTL           =  9, /* int1 fd, int2 request, ptr2 argument */
+  EIO_WRITE           =  7, /* int1 fd, ptr2 data, size, offs (< 0: at the
+                               position) → result bytes */
+  EIO_FCNTL           =  8, /* int1 fd, int2 command, ptr2 argument → result
+                               of the call */
+  EIO_IOCTL           =  9, /* int1 fd, int2 request, ptr2 argument → result
+                               of the call */
   EIO_READAHEAD       = 10, /* int1 fd, offs, size */
-  EIO_SENDFILE        = 11, /* int1 out fd, int2 in fd, offs, size → bytes */
+  EIO_SENDFILE        = 11, /* int1 out fd, int2 in fd, offs, size → result
+                               bytes */
   EIO_FSTAT           = 12, /* int1 fd → EIO_STAT_BUF */
   EIO_FSTATVFS        = 13, /* int1 fd → EIO_STATVFS_BUF */
   EIO_FTRUNCATE       = 14, /* int1 fd, offs length */
@@ -122,7 +126,8 @@ enum {
                                int2 EIO_RENAME_* */
   EIO_MKNOD           = 45, /* path, int2 mode, offs device */
   EIO_LINK            = 46, /* path, ptr2 new path, int3 its wd */
-  EIO_SYMLINK         = 47, /* ptr1 contents, ptr2 new path, int3 its wd */
+  EIO_SYMLINK         = 47, /* ptr1 contents, ptr2 new path, int3 its wd (0:
+                               wd) */
   EIO_READLINK        = 48, /* path → result length, buffer without a 0 */
   EIO_SLURP           = 49, /* path, buffer, size (0: all), offs (< 0: from
                                the end) → result bytes */
@@ -223,7 +228,8 @@ enum {
 
 /* clang-format on */
 
-/* One directory entry.  EIO_READDIR delivers result of them in ptr1. */
+/* One directory entry.  EIO_READDIR with EIO_READDIR_DENTS delivers as many as
+ * its result says in ptr1. */
 struct eio_dirent
 {
   int nameofs;            /* of the 0-terminated name, in bytes, in ptr2 */
@@ -269,7 +275,7 @@ struct eio_req
   unsigned char flags; /* EIO_FLAG_* */
   signed char type;    /* EIO_* */
   signed char pri;     /* EIO_PRI_* */
-  EIO_CANCEL_T cancelled;
+  EIO_CANCEL_T cancelled; /* see EIO_CANCELLED */
 
   void *data;    /* the caller's */
   eio_cb finish; /* [poll thread] may be null */
@@ -285,16 +291,17 @@ struct eio_req
   /* private: the group that holds this, and the list of its members */
   eio_req *grp, *grp_prev, *grp_next, *grp_first;
 
-  /* private, and no part of the API or ABI: zero them */
-  eio_ssize_t eio_outcome;     /* result, until finish */
-  struct etp_pool *eio_pool;   /* whose result queue it comes out of */
-  eio_req *eio_chain;          /* requests whose callback runs */
-  size_t eio_frame;            /* ... and where on the stack */
-  void *eio_extra;             /* state of composite requests */
-  unsigned long long eio_t[3]; /* ns: submitted, started, executed */
-  int eio_outerrno;            /* errorno, until finish */
-  signed char eio_rank;        /* priority queue */
-  unsigned char eio_state;     /* see eio.c, section 3 */
+  /* private: zero them.  Their places are fixed, their meaning is not;
+   * eio_extra, eio_t and eio_reserved are room for what is to come. */
+  eio_ssize_t eio_outcome;   /* result, until finish */
+  struct etp_pool *eio_pool; /* whose result queue it comes out of */
+  eio_req *eio_chain;        /* of groups whose feeders run: the outer one */
+  size_t eio_frame;          /* ... and where on the stack */
+  void *eio_extra;
+  unsigned long long eio_t[3];
+  int eio_outerrno;        /* errorno, until finish */
+  signed char eio_rank;    /* priority queue */
+  unsigned char eio_state; /* see eio.c, section 3 */
   unsigned char eio_reserved[2];
 };
 
@@ -317,16 +324,16 @@ struct eio_req
  *****************************************************************************/
 
 /* Starts the library, or starts it anew: requests and workers of before are
- * abandoned, settings are kept.  In a forked child, call it before anything
- * else; it may be called from a pthread_atfork handler.
+ * abandoned, settings are kept.  Call it before anything but the settings
+ * below; in a forked child, before anything else.  It may be called from a
+ * pthread_atfork handler.
  *
  * want_poll: called on any thread when eio_poll has something to do.
  * done_poll: called inside eio_poll when nothing is left to do.
  * The two alternate strictly, want_poll first, never two at once; neither
  * may call the library.  Either may be null.
  *
- * Returns 0, or -1 with errno when the system is out of resources.
- * Once per process or child, before results are polled.  [poll thread] */
+ * Returns 0, or -1 with errno ENOMEM.  [poll thread] */
 int eio_init (void (*want_poll) (void), void (*done_poll) (void));
 
 /* Finishes requests that have been executed: calls finish and destroy, with
@@ -360,13 +367,19 @@ void eio_set_max_parallel (unsigned int nthreads);
 void eio_set_max_idle (unsigned int nthreads);
 void eio_set_idle_timeout (unsigned int seconds);
 
-/* Requests submitted and not yet handed to finish (a group counts until
- * eio_poll has looked at it, and again once its members are done); not yet
- * taken by a worker; executed and not yet handed to finish; workers alive.
+/* Requests submitted and not yet handed to finish.  A group counts until
+ * eio_poll has looked at it, and again once its members are done.
  * [any thread] */
 unsigned int eio_nreqs (void);
+
+/* Requests not yet taken by a worker.  [any thread] */
 unsigned int eio_nready (void);
+
+/* Requests executed, and groups that wait for eio_poll to look at them, not
+ * yet handed to finish.  [any thread] */
 unsigned int eio_npending (void);
+
+/* Workers alive.  [any thread] */
 unsigned int eio_nthreads (void);
 
 /*****************************************************************************
@@ -409,7 +422,8 @@ void eio_grp_limit (eio_req *grp, int limit);
 /* Adds a submitted request, also a group, to a group whose finish has not
  * begun.  A null request is ignored; to a cancelled group, the request is
  * added as cancelled.  Returns 0, or -1 with errno EINVAL when the group has
- * begun to finish (asserted against) and the request runs alone.
+ * begun to finish, or the request is in a group already (both are asserted
+ * against); then the request runs alone, or where it is.
  * [poll thread] */
 int eio_grp_add (eio_req *grp, eio_req *req);
 
@@ -431,11 +445,13 @@ eio_wd eio_wd_open_sync (eio_wd wd, const char *path);
 void eio_wd_close_sync (eio_wd wd);
 
 /* Copies count bytes from ifd at offset to ofd.  Returns the bytes written,
- * or -1 with errno when there were none.  sendfile(2), or read and write
- * where that refuses the descriptors.  [any thread] */
+ * 0 at the end of ifd, or -1 with errno on failure before the first; EINVAL
+ * if offset is negative.  sendfile(2), or pread and write where that refuses
+ * the descriptors.  [any thread] */
 eio_ssize_t eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count);
 
-/* mlockall(2) with EIO_MCL_* flags.  [any thread] */
+/* mlockall(2) with EIO_MCL_* flags.  Returns 0, or -1 with errno.
+ * [any thread] */
 int eio_mlockall_sync (int flags);
 
 /*****************************************************************************
@@ -466,7 +482,8 @@ eio_req *eio_custom (void (*execute) (eio_req *), int pri, eio_cb cb,
 eio_req *eio_wd_open (const char *path, int pri, eio_cb cb, void *data);
 eio_req *eio_wd_close (eio_wd wd, int pri, eio_cb cb, void *data);
 
-/* Descriptors.  The caller owns what open returns. */
+/* Descriptors.  The caller owns what open returns.  dup2: result is fd2.
+ * fcntl, ioctl: result is the call's; arg and buf must live until destroy. */
 eio_req *eio_open (const char *path, int flags, mode_t mode, int pri,
                    eio_cb cb, void *data);
 eio_req *eio_close (int fd, int pri, eio_cb cb, void *data);
@@ -501,7 +518,8 @@ eio_req *eio_slurp (const char *path, void *buf, size_t length, off_t offset,
                     int pri, eio_cb cb, void *data);
 
 /* Bringing data to the disk.  fdatasync becomes fsync, sync_file_range
- * becomes fdatasync, syncfs becomes sync and ENOSYS, where missing. */
+ * becomes fdatasync, syncfs becomes sync and ENOSYS, where missing.
+ * fallocate: mode is 0 or EIO_FALLOC_FL_*; ENOSYS where missing. */
 eio_req *eio_sync (int pri, eio_cb cb, void *data);
 eio_req *eio_fsync (int fd, int pri, eio_cb cb, void *data);
 eio_req *eio_fdatasync (int fd, int pri, eio_cb cb, void *data);
@@ -512,7 +530,8 @@ eio_req *eio_sync_file_range (int fd, off_t offset, size_t nbytes,
 eio_req *eio_fallocate (int fd, int mode, off_t offset, size_t len, int pri,
                         eio_cb cb, void *data);
 
-/* Memory.  The range is widened to whole pages. */
+/* Memory.  The range is widened to whole pages.  mtouch: EFAULT beyond the end
+ * of the file, or SIGBUS where the kernel cannot populate. */
 eio_req *eio_msync (void *addr, size_t length, int flags, int pri, eio_cb cb,
                     void *data);
 eio_req *eio_mtouch (void *addr, size_t length, int flags, int pri,
@@ -521,14 +540,16 @@ eio_req *eio_mlock (void *addr, size_t length, int pri, eio_cb cb,
                     void *data);
 eio_req *eio_mlockall (int flags, int pri, eio_cb cb, void *data);
 
-/* Status of files, by descriptor and by path. */
+/* Status of files, by descriptor and by path.  The buffer is part of the
+ * request: copy it in finish. */
 eio_req *eio_fstat (int fd, int pri, eio_cb cb, void *data);
 eio_req *eio_fstatvfs (int fd, int pri, eio_cb cb, void *data);
 eio_req *eio_stat (const char *path, int pri, eio_cb cb, void *data);
 eio_req *eio_lstat (const char *path, int pri, eio_cb cb, void *data);
 eio_req *eio_statvfs (const char *path, int pri, eio_cb cb, void *data);
 
-/* Changing it.  utime: both times -1 mean now. */
+/* Changing it.  utime: both times -1 mean now.  chown: an id of -1 leaves it as
+ * it is. */
 eio_req *eio_ftruncate (int fd, off_t offset, int pri, eio_cb cb, void *data);
 eio_req *eio_fchmod (int fd, mode_t mode, int pri, eio_cb cb, void *data);
 eio_req *eio_fchown (int fd, eio_uid_t uid, eio_gid_t gid, int pri, eio_cb cb,
