@@ -618,9 +618,9 @@ watch_descriptor (int fd)
     fail_program ("epoll_ctl", errno);
 }
 
-/* Turns SIGINT into something that epoll can wait for.  It has to be blocked
- * before the library starts threads, since these inherit it.  Where it is
- * ignored, as in the background jobs of a shell, it stays ignored. */
+/* Turns SIGINT into something that epoll can wait for: signalfd gets it only
+ * where it is blocked, which it is in workers anyway.  Where it is ignored, as
+ * in the background jobs of a shell, it stays ignored. */
 static void
 catch_interrupt (void)
 {

@@ -663,6 +663,29 @@ START_TEST (slurp_reports_errors_and_leaks_no_descriptor)
 }
 END_TEST
 
+START_TEST (slurp_far_behind_any_end_gives_nothing)
+{
+  static const char *const paths[] = { "/proc/self/status", "/proc/version",
+                                       "/dev/null", 0 };
+  static const off_t offsets[] = { 1 << 30, 5 * GIB, INT64_MAX - 4096,
+                                   INT64_MAX - 1, INT64_MAX };
+  const char *empty = scratch_path ("f");
+  char buf[10] = "xxxxxxxxx";
+  int i, j;
+
+  write_file (empty, "", 0);
+  for (i = 0; i < LENGTH (paths); ++i)
+    for (j = 0; j < LENGTH (offsets); ++j)
+      {
+        const char *path = paths[i] ? paths[i] : empty;
+        gives (0, eio_slurp (path, 0, 0, offsets[j], KEEP));
+        expect_buffer ("", 0);
+        gives (0, eio_slurp (path, buf, sizeof buf, offsets[j], KEEP));
+        ck_assert_str_eq (buf, "xxxxxxxxx");
+      }
+}
+END_TEST
+
 /* A process with so many mappings that their list is far longer than a page
  * and than what one read of /proc delivers; it sleeps, so the list stays. */
 static pid_t
@@ -1782,6 +1805,7 @@ add_slurp_tests (Suite *suite)
                        LENGTH (slurps));
   tcase_add_test (tc, slurp_reads_empty_and_large_files);
   tcase_add_test (tc, slurp_reports_errors_and_leaks_no_descriptor);
+  tcase_add_test (tc, slurp_far_behind_any_end_gives_nothing);
   tcase_add_test (tc, slurp_reads_proc_files_to_their_end);
   tcase_add_test (tc, slurp_reads_files_that_are_shorter_than_they_claim);
   tcase_add_test (tc, slurp_reads_a_growing_file_to_its_end);
