@@ -2636,6 +2636,7 @@ eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
 {
   struct stat st;
   off_t offset;
+  int res;
 
   if (fstat (fd, &st))
     return -1;
@@ -2643,10 +2644,14 @@ eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
     return eio__slurp_tail (req, s, fd);
 
   offset = eio__slurp_start (req, st.st_size);
-  if (S_ISREG (st.st_mode) && st.st_size && offset >= st.st_size)
-    return 0; /* reading there may be EINVAL, if it is far enough */
-  return eio__slurp_read (s, fd, offset,
-                          st.st_size > offset ? st.st_size - offset : 4095);
+  res = eio__slurp_read (s, fd, offset,
+                         st.st_size > offset ? st.st_size - offset : 4095);
+
+  /* So far behind the end that no file can have bytes there. */
+  if (res && S_ISREG (st.st_mode) && !s->got && offset > st.st_size
+      && (errno == EINVAL || errno == EOVERFLOW))
+    return 0;
+  return res;
 }
 
 static eio_ssize_t

@@ -666,7 +666,7 @@ END_TEST
 START_TEST (slurp_far_behind_any_end_gives_nothing)
 {
   static const char *const paths[] = { "/proc/self/status", "/proc/version",
-                                       "/dev/null", 0 };
+                                       0 };
   static const off_t offsets[] = { 1 << 30, 5 * GIB, INT64_MAX - 4096,
                                    INT64_MAX - 1, INT64_MAX };
   const char *empty = scratch_path ("f");
