@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The libeio authors
+
+# What takes too long for every change: everything that .ci/run does, the unit
+# tests that race REPEAT times (100) on all processors, on one, and with a busy
+# loop beside them, all unit tests under valgrind, and STRESS seconds (3600) of
+# the stress test.  The last line is "N passed, N failed", counting programs.
+
+cd "$(dirname "$0")/.." || exit
+. scripts/need.sh
+need $NEED_BUILD $NEED_TESTS valgrind util-linux || exit
+
+repeat=${REPEAT:-100}
+stress=${STRESS:-3600}
+racing="signal pool group cancel threads fork embed table wrappers oom"
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-nightly.XXXXXX") || exit
+hog=
+trap '[ "$hog" ] && kill $hog; rm -rf "$tmp"' EXIT
+passed=0 failed=0
+
+# run NAME COMMAND...: counts as one; what it printed is shown if it failed.
+run ()
+{
+  if "${@:2}" >"$tmp/out" 2>&1
+  then
+    ((passed++))
+  else
+    ((failed++))
+    echo "failed: $1"
+    tail -n 30 "$tmp/out" | cut -c 1-300
+  fi
+}
+
+# many NAME COMMAND...: the racing tests, each by COMMAND, again and again.
+many ()
+{
+  local i test
+  echo "== $repeat times $1 ($SECONDS s)"
+  for ((i = 1; i <= repeat; i++))
+  do
+    for test in $racing
+    do
+      run "$test, $1, round $i" "${@:2}" "$tmp/build/obj/tests/check_$test"
+    done
+  done
+}
+
+export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-300}
+
+if [ -z "$SKIP_CI" ]
+then
+  .ci/run || ((failed++))
+fi
+
+BUILD=$tmp/build run suite scripts/test.sh --disable-shared
+
+many "on all processors" env
+many "on one processor" taskset -c 0
+while :; do :; done &
+hog=$!
+many "beside a busy loop" env
+kill $hog
+hog=
+
+# Leaks only where memory is lost for certain: a parked worker's thread-local
+# storage counts as possibly lost.
+echo "== valgrind ($SECONDS s)"
+for test in "$tmp"/build/obj/tests/check_*
+do
+  case $test in
+    *.*) continue ;;
+  esac
+  run "$(basename "$test"), valgrind" env CK_DEFAULT_TIMEOUT=1800 \
+    EIO_STRESS_SECONDS=20 valgrind -q --error-exitcode=9 --leak-check=full \
+    --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
+    "$test"
+done
+
+echo "== stress for $stress s ($SECONDS s)"
+run stress env EIO_STRESS_SECONDS="$stress" CK_DEFAULT_TIMEOUT=$((stress + 600)) \
+  "$tmp/build/obj/tests/check_stress"
+tail -n 3 "$tmp/out"
+
+echo "$passed passed, $failed failed"
+((failed == 0))
