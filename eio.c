@@ -396,6 +396,40 @@ eio_sys_timespec (unsigned long long ns)
   return t;
 }
 
+/* Blocks what workers leave to the host, as in a worker. Returns whether
+ * SIGPIPE was pending already. */
+static int
+eio_sys_block_signals (sigset_t *saved)
+{
+  sigset_t set;
+  int had_pipe;
+
+  sigpending (&set);
+  had_pipe = sigismember (&set, SIGPIPE);
+  xthread_sigmask (&set);
+  pthread_sigmask (SIG_SETMASK, &set, saved);
+  return had_pipe;
+}
+
+/* Undoes that, and drops the SIGPIPE of a write in between. */
+static void
+eio_sys_unblock_signals (const sigset_t *saved, int had_pipe)
+{
+#if defined _POSIX_REALTIME_SIGNALS && _POSIX_REALTIME_SIGNALS > 0
+  const struct timespec now = { 0, 0 };
+  sigset_t pipe;
+
+  sigemptyset (&pipe);
+  sigaddset (&pipe, SIGPIPE);
+  if (!had_pipe)
+    while (sigtimedwait (&pipe, 0, &now) < 0 && errno == EINTR)
+      ;
+#else
+  (void)had_pipe;
+#endif
+  pthread_sigmask (SIG_SETMASK, saved, 0);
+}
+
 /* What a worker has in common with the thread that started the pool, and not
  * with the worker that happened to start it. */
 typedef struct
@@ -832,16 +866,16 @@ static int
 etp_create_thread (etp_pool *pool, etp_worker *w)
 {
   static const size_t sizes[] = { EIO_STACKSIZE, 2 * EIO_STACKSIZE, 0 };
-  int try = ecb_load_relaxed (pool->stack_try);
+  int i = ecb_load_relaxed (pool->stack_try);
   xthread_t tid;
 
-  for (;; ++try)
+  for (;; ++i)
     {
-      int error = xthread_start (&tid, etp_worker_proc, w, sizes[try]);
+      int error = xthread_start (&tid, etp_worker_proc, w, sizes[i]);
 
       if (!error)
-        ecb_store_relaxed (pool->stack_try, try);
-      if (error != EINVAL || !sizes[try])
+        ecb_store_relaxed (pool->stack_try, i);
+      if (error != EINVAL || !sizes[i])
         return error;
     }
 }
@@ -1063,38 +1097,13 @@ X_THREAD_PROC (etp_worker_proc)
 
 /* --- without workers ---------------------------------------------------- */
 
-/* With signals blocked as in a worker: so that a request ends alike on both,
- * and writing to a broken pipe is an error and kills nobody. */
-static void
-etp_run_blocked (etp_pool *pool, eio_req *req)
-{
-  sigset_t blocked, saved, pipe, pending;
-  int had_pipe;
-
-  sigpending (&pending);
-  had_pipe = sigismember (&pending, SIGPIPE);
-  xthread_sigmask (&blocked);
-  pthread_sigmask (SIG_SETMASK, &blocked, &saved);
-
-  etp_run (pool, req);
-
-  sigpending (&pending);
-  if (!had_pipe && sigismember (&pending, SIGPIPE))
-    {
-      int sig;
-
-      sigemptyset (&pipe);
-      sigaddset (&pipe, SIGPIPE);
-      sigwait (&pipe, &sig);
-    }
-  pthread_sigmask (SIG_SETMASK, &saved, 0);
-}
-
 /* Executes one queued request on the calling thread, if there is no other. */
 static void
 etp_run_here (etp_pool *pool)
 {
   eio_req *req = 0;
+  sigset_t saved;
+  int had_pipe;
 
   X_LOCK (pool->reqlock);
   if (!pool->nworkers && pool->limit)
@@ -1109,8 +1118,14 @@ etp_run_here (etp_pool *pool)
     ecb_store_relaxed (pool->stalled, 0);
   X_UNLOCK (pool->reqlock);
 
-  if (req)
-    etp_run_blocked (pool, req);
+  if (!req)
+    return;
+
+  /* As in a worker, so that it ends alike: writing to a broken pipe is an
+   * error, and kills nobody. */
+  had_pipe = eio_sys_block_signals (&saved);
+  etp_run (pool, req);
+  eio_sys_unblock_signals (&saved, had_pipe);
 }
 
 /* Tries again to start a worker if one is needed. While none can be had,
