@@ -1630,7 +1630,7 @@ start_interruptible_worker (void)
   struct sigaction action = { .sa_handler = interrupted };
 
   sigemptyset (&action.sa_mask);
-  ck_assert_int_eq (sigaction (SIGFPE, &action, 0), 0);
+  ck_assert_int_eq (sigaction (SIGSYS, &action, 0), 0);
   eio_set_max_parallel (1);
   gives (0, eio_custom (custom, KEEP));
 }
@@ -1643,7 +1643,7 @@ interrupt (int times)
   while (times--)
     {
       int before = interruptions;
-      ck_assert_int_eq (pthread_kill (custom_thread, SIGFPE), 0);
+      ck_assert_int_eq (pthread_kill (custom_thread, SIGSYS), 0);
       wait_until (interruptions > before);
       nap (1);
     }
@@ -1859,6 +1859,15 @@ add_descriptor_tests (Suite *suite)
   tcase_add_test (tc, descriptors_are_not_duplicated_behind_the_scenes);
 }
 
+/* Valgrind (3.19) fails an assertion of its own when such a signal, sent by
+ * somebody, interrupts a system call. */
+static int
+under_valgrind (void)
+{
+  const char *preload = getenv ("LD_PRELOAD");
+  return preload && strstr (preload, "vgpreload");
+}
+
 static void
 add_other_tests (Suite *suite)
 {
@@ -1869,6 +1878,8 @@ add_other_tests (Suite *suite)
   tcase_add_test (tc, custom_without_a_function_fails);
   tcase_add_test (tc, unknown_types_fail_with_enosys);
 
+  if (under_valgrind ())
+    return;
   tc = add_case (suite, "interruption");
   tcase_add_test (tc, interrupted_reads_are_tried_again);
   tcase_add_test (tc, interrupted_opens_are_tried_again);

@@ -476,6 +476,25 @@ START_TEST (resubmission_works_without_threads)
 END_TEST
 
 /* Real operations, not only custom functions. */
+/* The signal would kill: workers block it. */
+START_TEST (broken_pipe_is_an_error_without_threads)
+{
+  outcome o = { 0 };
+  sigset_t pending, blocked;
+  int fds[2];
+  fail_after (0);
+  ck_assert_int_eq (pipe (fds), 0);
+  close (fds[0]);
+  eio_write (fds[1], "x", 1, -1, 0, note, &o);
+  host_drain ();
+  assert_fails (o, EPIPE);
+  sigpending (&pending);
+  ck_assert_int_eq (sigismember (&pending, SIGPIPE), 0);
+  pthread_sigmask (SIG_SETMASK, 0, &blocked);
+  ck_assert_int_eq (sigismember (&blocked, SIGPIPE), 0);
+}
+END_TEST
+
 START_TEST (files_are_read_without_threads)
 {
   const char *path = scratch_path ("file");
@@ -942,6 +961,7 @@ add_no_thread (Suite *suite)
   tcase_add_test (tc, custom_function_on_the_poll_thread_may_lower_the_limit);
   tcase_add_test (tc, resubmission_works_without_threads);
   tcase_add_test (tc, files_are_read_without_threads);
+  tcase_add_test (tc, broken_pipe_is_an_error_without_threads);
 }
 
 static void
