@@ -303,11 +303,21 @@ map_island (void)
   return p + page;
 }
 
+/* Valgrind objects to what is not mapped. */
+static int
+under_valgrind (void)
+{
+  const char *preload = getenv ("LD_PRELOAD");
+  return preload && strstr (preload, "vgpreload");
+}
+
 START_TEST (msync_widens_the_range_to_whole_pages)
 {
   char *p = map_island () + place (ranges[_i].from);
   size_t size = (size_t)(place (ranges[_i].to) - place (ranges[_i].from));
 
+  if (ranges[_i].error && under_valgrind ())
+    return;
   if (ranges[_i].error)
     fails (ranges[_i].error, eio_msync (p, size, EIO_MS_SYNC, KEEP));
   else

@@ -1527,6 +1527,35 @@ START_TEST (worker_may_lower_the_limit_to_0)
 }
 END_TEST
 
+static void
+lower_to_1 (eio_req *req)
+{
+  eio_set_max_parallel (1);
+  req->result = (eio_ssize_t)eio_nthreads ();
+}
+
+static int
+expect_1 (eio_req *req)
+{
+  ck_assert_int_eq (req->result, 1);
+  return count (req);
+}
+
+/* It counts itself, and waits for the other. */
+START_TEST (worker_that_lowers_the_limit_to_1_is_the_one)
+{
+  make_workers (2);
+  eio_set_max_parallel (2);
+  occupy_workers (1);
+  eio_custom (lower_to_1, 0, expect_1, 0);
+  wait_until (eio_nready () == 0);
+  nap (GRACE_MS);
+  ck_assert_uint_eq (eio_npending (), 0);
+  release_all (1);
+  ck_assert_int_eq (calls, 1);
+}
+END_TEST
+
 static pthread_barrier_t meeting;
 
 static void
@@ -2291,6 +2320,33 @@ START_TEST (second_init_abandons_requests_and_keeps_settings)
 END_TEST
 
 /* Workers of the old life end what they do, and bother nobody. */
+static int
+init_again (eio_req *req)
+{
+  host_start ();
+  return count (req);
+}
+
+/* What is pending beside it is of the old life. */
+START_TEST (init_in_a_callback_begins_a_new_life)
+{
+  static eio_req reqs[3];
+  for (int i = 1; i <= 20; ++i)
+    {
+      memset (reqs, 0, sizeof reqs);
+      submit_pending (&reqs[0], init_again);
+      submit_pending (&reqs[1], count);
+      submit_pending (&reqs[2], count);
+      eio_poll ();
+      ck_assert_int_eq (calls, i);
+      expect_counters (0, 0, 0);
+      ck_assert_int_eq (eio_poll (), 0);
+      expect_usable ();
+    }
+  ck_assert_int_eq (destroyed, 0);
+}
+END_TEST
+
 START_TEST (second_init_abandons_workers_that_execute)
 {
   static eio_req reqs[5];
@@ -2444,6 +2500,7 @@ add_limits (Suite *suite)
   tcase_add_test (tc, max_parallel_removes_idle_workers_before_it_returns);
   tcase_add_test (tc, limit_0_queues_and_raising_it_starts_at_once);
   tcase_add_test (tc, worker_may_lower_the_limit_to_0);
+  tcase_add_test (tc, worker_that_lowers_the_limit_to_1_is_the_one);
   tcase_add_test (tc, two_workers_and_the_host_may_lower_the_limit_at_once);
   tcase_add_test (tc, concurrent_raise_ends_the_wait_of_max_parallel);
   tcase_add_loop_test (tc, workers_never_exceed_the_limit, 1, 4);
@@ -2500,6 +2557,7 @@ add_init (Suite *suite)
   TCase *tc = add_case (suite, "init", start);
   tcase_add_test (tc, second_init_abandons_requests_and_keeps_settings);
   tcase_add_test (tc, second_init_abandons_workers_that_execute);
+  tcase_add_test (tc, init_in_a_callback_begins_a_new_life);
   tcase_add_test (tc, init_may_come_again_and_again);
 }
 
