@@ -3546,7 +3546,8 @@ eio__run_in_buffer (eio_req *req, const eio__op *op)
   return res;
 }
 
-/* [worker, or the poll thread if there is none] Leaves the result and errno in eio_outcome and eio_outerrno. */
+/* [worker, or the poll thread if there is none] Leaves the result and errno in
+ * eio_outcome and eio_outerrno. */
 static void
 eio__execute (eio_req *req)
 {
