@@ -26,16 +26,13 @@
 # define __has_feature(feature) 0
 #endif
 
-/* AddressSanitizer's bookkeeping does not survive a fork beside threads that
- * start, and neither it nor ThreadSanitizer a call before their own start. */
-#if defined __SANITIZE_ADDRESS__ || __has_feature (address_sanitizer)
-# define threads_may_start_beside_fork 0
+/* The bookkeeping of sanitizers survives neither a fork beside threads that
+ * start or end, nor a call before their own start. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ \
+    || __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
 # define HAVE_SANITIZER 1
 #else
-# define threads_may_start_beside_fork 1
-# if defined __SANITIZE_THREAD__ || __has_feature (thread_sanitizer)
-#  define HAVE_SANITIZER 1
-# endif
+# define HAVE_SANITIZER 0
 #endif
 
 /*****************************************************************************
@@ -960,7 +957,7 @@ static void
 fork_under_load (int n, void (*const *bodies) (void), int nbodies)
 {
   pthread_t threads[2];
-  if (threads_may_start_beside_fork)
+  if (!HAVE_SANITIZER)
     {
       eio_set_max_idle (1);
       eio_set_idle_timeout (0);

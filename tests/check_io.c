@@ -9,6 +9,7 @@
 #endif
 
 #include "support.h"
+#include "run.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -44,71 +45,6 @@
 #ifndef NO_HUGE_BUFFERS
 # define NO_HUGE_BUFFERS (sizeof (size_t) < 8)
 #endif
-
-/*****************************************************************************
- * Running one request                                                       *
- *****************************************************************************/
-
-/* The last request as its finish saw it.  Its buffers are ours until the
- * next one. */
-static eio_req got;
-
-static int
-keep (eio_req *req)
-{
-  got = *req;
-  req->flags &= (unsigned char)~(EIO_FLAG_PTR1_FREE | EIO_FLAG_PTR2_FREE);
-  return 0;
-}
-
-#define KEEP EIO_PRI_DEFAULT, keep, 0
-
-static eio_ssize_t
-run (eio_req *req)
-{
-  if (got.flags & EIO_FLAG_PTR2_FREE)
-    free (got.ptr2);
-  memset (&got, 0, sizeof got);
-
-  ck_assert_ptr_nonnull (req);
-  host_drain ();
-  ck_assert_msg (got.finish == keep, "finish was not called");
-  return got.result;
-}
-
-static eio_req *
-submit (eio_req req)
-{
-  static eio_req mine;
-  mine = req;
-  mine.finish = keep;
-  eio_submit (&mine);
-  return &mine;
-}
-
-static void
-expect (int line, const char *call, eio_ssize_t result, long long want,
-        int error)
-{
-  ck_assert_msg (result == want && got.errorno == error,
-                 "line %d: %s: result %lld, errno %d (%s); not %lld, %d (%s)",
-                 line, call, (long long)result, got.errorno,
-                 strerror (got.errorno), want, error, strerror (error));
-}
-
-/* The request succeeds with this result, or fails with this errno. */
-#define gives(want, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), want, 0)
-#define fails(error, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), -1, error)
-
-/* The request does what the system call, made here and now, does. */
-#define agrees(call, ...) \
-  do { \
-    long long res_ = (errno = 0, (long long)(call)); \
-    int errno_ = res_ == -1 ? errno : 0; \
-    expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), res_, errno_); \
-  } while (0)
 
 /*****************************************************************************
  * Files, pipes, contents                                                    *

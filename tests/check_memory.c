@@ -8,6 +8,7 @@
 #endif
 
 #include "support.h"
+#include "run.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -19,8 +20,6 @@
 #include <unistd.h>
 
 #define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
-enum { NOBODY = 65534 };
 
 /* Sanitizers turn the locking of memory into nothing, as they have reserved
  * too much of it. */
@@ -39,57 +38,6 @@ enum { NOBODY = 65534 };
 #ifndef MADV_POPULATE_READ
 # define MADV_POPULATE_READ 22
 #endif
-
-/*****************************************************************************
- * Running one request                                                       *
- *****************************************************************************/
-
-/* The last request as its finish saw it. */
-static eio_req got;
-
-static int
-keep (eio_req *req)
-{
-  got = *req;
-  return 0;
-}
-
-#define KEEP EIO_PRI_DEFAULT, keep, 0
-
-static eio_ssize_t
-run (eio_req *req)
-{
-  memset (&got, 0, sizeof got);
-
-  ck_assert_ptr_nonnull (req);
-  host_drain ();
-  ck_assert_msg (got.finish == keep, "finish was not called");
-  return got.result;
-}
-
-static void
-expect (int line, const char *call, eio_ssize_t result, long long want,
-        int error)
-{
-  ck_assert_msg (result == want && got.errorno == error,
-                 "line %d: %s: result %lld, errno %d (%s); not %lld, %d (%s)",
-                 line, call, (long long)result, got.errorno,
-                 strerror (got.errorno), want, error, strerror (error));
-}
-
-/* The request succeeds with this result, or fails with this errno. */
-#define gives(want, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), want, 0)
-#define fails(error, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), -1, error)
-
-/* The request does what the system call, made here and now, does. */
-#define agrees(call, ...) \
-  do { \
-    long long res_ = (errno = 0, (long long)(call)); \
-    int errno_ = res_ == -1 ? errno : 0; \
-    expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), res_, errno_); \
-  } while (0)
 
 /*****************************************************************************
  * Pages                                                                     *
@@ -614,7 +562,7 @@ END_TEST
 
 /* As an ordinary user, for whom limits hold. */
 static void
-as_user (void (*test) (void))
+in_child_as_user (void (*test) (void))
 {
   int status;
   pid_t pid = fork ();
@@ -654,7 +602,7 @@ lock_within_limits (void)
 START_TEST (locking_obeys_the_limit)
 {
   if (can_lock (4 * page))
-    as_user (lock_within_limits);
+    in_child_as_user (lock_within_limits);
 }
 END_TEST
 

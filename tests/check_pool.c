@@ -1829,6 +1829,38 @@ START_TEST (request_that_arrives_while_a_worker_leaves_is_executed)
 }
 END_TEST
 
+static void *
+lower_limit_often (void *arg)
+{
+  for (int i = 0; i < 500; ++i)
+    {
+      pthread_barrier_wait (&meeting);
+      eio_set_max_parallel (1);
+      pthread_barrier_wait (&meeting);
+    }
+  return arg;
+}
+
+/* The same with workers that leave because the limit was lowered. */
+START_TEST (request_that_arrives_while_the_limit_falls_is_executed)
+{
+  pthread_t thread;
+  pthread_barrier_init (&meeting, 0, 2);
+  thread = start_thread (lower_limit_often, 0);
+  for (int i = 1; i <= 500; ++i)
+    {
+      make_workers (4);
+      pthread_barrier_wait (&meeting);
+      spin (i % 64 * 64);
+      eio_nop (0, count, 0);
+      host_drain ();
+      ck_assert_int_eq (calls, i);
+      pthread_barrier_wait (&meeting);
+    }
+  pthread_join (thread, 0);
+}
+END_TEST
+
 /* Many workers reach their timeout one after the other, while requests come
  * in without pause. */
 START_TEST (requests_that_arrive_while_many_time_out_are_executed)
@@ -2519,6 +2551,7 @@ add_idle (Suite *suite)
   tcase_add_test (tc, lowered_idle_timeout_applies_to_who_idles);
   tcase_add_test (tc, longest_idle_timeout_does_not_wrap);
   tcase_add_test (tc, request_that_arrives_while_a_worker_leaves_is_executed);
+  tcase_add_test (tc, request_that_arrives_while_the_limit_falls_is_executed);
   tcase_add_test (tc, requests_that_arrive_while_many_time_out_are_executed);
   tcase_add_test (tc, last_idle_worker_is_woken_first);
   tcase_add_test (tc, idle_workers_are_reaped_although_requests_keep_coming);

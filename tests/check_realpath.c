@@ -9,6 +9,7 @@
 #endif
 
 #include "support.h"
+#include "run.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -19,97 +20,7 @@
 
 #define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
 
-enum { NOBODY = 65534, PATH_BUF = 8160 };
-
-/*****************************************************************************
- * Running one request                                                       *
- *****************************************************************************/
-
-/* The last request as its finish saw it.  Its buffers are ours until the
- * next one. */
-static eio_req got;
-
-static int
-keep (eio_req *req)
-{
-  got = *req;
-  req->flags &= (unsigned char)~(EIO_FLAG_PTR1_FREE | EIO_FLAG_PTR2_FREE);
-  return 0;
-}
-
-#define KEEP EIO_PRI_DEFAULT, keep, 0
-
-static eio_ssize_t
-run (eio_req *req)
-{
-  if (got.flags & EIO_FLAG_PTR2_FREE)
-    free (got.ptr2);
-  memset (&got, 0, sizeof got);
-
-  ck_assert_ptr_nonnull (req);
-  host_drain ();
-  ck_assert_msg (got.finish == keep, "finish was not called");
-  return got.result;
-}
-
-static eio_req *
-submit (eio_req req)
-{
-  static eio_req mine;
-  mine = req;
-  mine.finish = keep;
-  eio_submit (&mine);
-  return &mine;
-}
-
-static void
-expect (int line, const char *call, eio_ssize_t result, long long want,
-        int error)
-{
-  ck_assert_msg (result == want && got.errorno == error,
-                 "line %d: %s: result %lld, errno %d (%s); not %lld, %d (%s)",
-                 line, call, (long long)result, got.errorno,
-                 strerror (got.errorno), want, error, strerror (error));
-}
-
-/* The request succeeds with this result, or fails with this errno. */
-#define gives(want, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), want, 0)
-#define fails(error, ...) \
-  expect (__LINE__, #__VA_ARGS__, run (__VA_ARGS__), -1, error)
-
-/* Runs a test as an ordinary user, in the scratch directory, which it may go
- * through, and in whose directory "open" it may make files.  (In a child, the
- * names of the scratch directory are not to be had.) */
-static void
-as_user (void (*test) (void))
-{
-  int status;
-  pid_t pid;
-
-  ck_assert_int_eq (chdir (scratch ()), 0);
-  ck_assert_int_eq (chmod (".", 0755), 0);
-  ck_assert_int_eq (mkdir ("open", 0777), 0);
-  ck_assert_int_eq (chmod ("open", 0777), 0);
-  if (geteuid ())
-    {
-      test ();
-      return;
-    }
-
-  pid = fork ();
-  ck_assert_int_ge (pid, 0);
-  if (!pid)
-    {
-      if (setgroups (0, 0) || setgid (NOBODY) || setuid (NOBODY))
-        _exit (99);
-      host_start ();
-      test ();
-      _exit (0);
-    }
-  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
-  ck_assert_int_eq (status, 0);
-}
+enum { PATH_BUF = 8160 };
 
 /*****************************************************************************
  * What the system says                                                      *
