@@ -743,6 +743,21 @@ etp_signal (etp_pool *pool, int polling)
   return !work;
 }
 
+/* Called by the poller that was faster than the worker's signal: should the
+ * callback not return, the host has to be told to poll again. */
+static void
+etp_announce (etp_pool *pool)
+{
+  X_LOCK (pool->siglock);
+  if (!pool->signalled)
+    {
+      ecb_store_relaxed (pool->signalled, 1);
+      if (pool->want_poll)
+        pool->want_poll ();
+    }
+  X_UNLOCK (pool->siglock);
+}
+
 /* --- publish ------------------------------------------------------------ */
 
 /* Hands req over to the poll thread. */
@@ -1813,6 +1828,8 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
           return res;
         }
 
+      if (ecb_expect_false (!ecb_load_relaxed (pool->signalled)))
+        etp_announce (pool);
       finished = etp_finish (pool, scope, req, &res);
       if (ecb_load_relaxed (pool->over))
         return res;

@@ -64,12 +64,13 @@ kill $hog
 hog=
 
 # Leaks only where memory is lost for certain: a parked worker's thread-local
-# storage counts as possibly lost.
+# storage counts as possibly lost.  Left out are tests that hand bad addresses
+# to the system on purpose, and one that is about time.
 echo "== valgrind ($SECONDS s)"
 for test in "$tmp"/build/obj/tests/check_*
 do
   case $test in
-    *.*) continue ;;
+    *.* | */check_memory | */check_io | */check_readdir) continue ;;
   esac
   run "$(basename "$test"), valgrind" env CK_DEFAULT_TIMEOUT=1800 \
     EIO_STRESS_SECONDS=20 valgrind -q --error-exitcode=9 --leak-check=full \
