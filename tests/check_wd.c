@@ -16,6 +16,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -234,19 +235,26 @@ END_TEST
 
 START_TEST (wd_open_fails_when_no_descriptors_are_left)
 {
-  int fds[4096], n = 0;
+  struct rlimit limit;
 
   gives (0, eio_nop (KEEP));
-  while (n < LENGTH (fds) && (fds[n] = dup (host_fd ())) >= 0)
-    ++n;
-  if (n < LENGTH (fds))
-    {
-      fails (EMFILE, eio_wd_open ("/", KEEP));
-      ck_assert_ptr_eq (got.wd, EIO_INVALID_WD);
-      ck_assert_ptr_eq (eio_wd_open_sync (EIO_CWD, "/"), EIO_INVALID_WD);
-    }
-  while (n--)
-    close (fds[n]);
+  ck_assert_int_eq (getrlimit (RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = 50;
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
+  while (dup (host_fd ()) >= 0)
+    ;
+  ck_assert_int_eq (errno, EMFILE);
+
+  fails (EMFILE, eio_wd_open ("/", KEEP));
+  ck_assert_ptr_eq (got.wd, EIO_INVALID_WD);
+  errno = 0;
+  ck_assert_ptr_eq (eio_wd_open_sync (EIO_CWD, "/"), EIO_INVALID_WD);
+  ck_assert_int_eq (errno, EMFILE);
+
+  limit.rlim_cur = limit.rlim_max;
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
+  gives (0, eio_wd_open ("/", KEEP));
+  eio_wd_close_sync (got.wd);
 }
 END_TEST
 
