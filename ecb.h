@@ -25,19 +25,6 @@
 # define ecb_unused EIO_ECB_ATTRIBUTE ((__unused__))
 #endif
 
-/* Reads memory that sanitizers would not let be read. */
-#ifndef ecb_no_sanitize
-# if defined __clang__
-#  define ecb_no_sanitize \
-  EIO_ECB_ATTRIBUTE ((no_sanitize ("address", "memory", "thread")))
-# elif defined __GNUC__
-#  define ecb_no_sanitize \
-  EIO_ECB_ATTRIBUTE ((no_sanitize_address, no_sanitize_thread))
-# else
-#  define ecb_no_sanitize
-# endif
-#endif
-
 /* Runs when the program or library is loaded, where that can be. */
 #ifndef ecb_constructor
 # define ecb_constructor EIO_ECB_ATTRIBUTE ((__constructor__))

@@ -516,10 +516,9 @@ eio_sys_set_traits (eio_sys_traits *traits)
 
 #define ETP_NUM_PRI (EIO_PRI_MAX - EIO_PRI_MIN + 1)
 
-/* Bytes of the stack that an eio_poll takes, and marks, so that a later one
- * can tell whether it is called from its callbacks, or they were left. */
+/* Bytes of the stack that an eio_poll takes, so that a later one can tell by
+ * its own place whether it is called from its callbacks, or they were left. */
 #define ETP_SCOPE_STACK 8192
-#define ETP_SCOPE_MARKED 5120
 #define ETP_INNER_SCOPE_STACK 256 /* of nested ones: they may be many */
 
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
@@ -571,6 +570,7 @@ struct etp_worker
   int woken;                            /* taken off the idle stack */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
+  etp_worker *made_before;              /* all structs, for leak checkers */
 };
 
 /* An eio_poll that runs, and the callback that it is in. If the callback never
@@ -582,9 +582,7 @@ struct etp_scope
   etp_scope *outer;     /* the eio_poll in whose callback this one runs */
   eio_req *req;         /* whose finish runs, unless it was submitted again */
   eio_req *grp;         /* its group */
-  size_t *stack;        /* a stretch of it, the first bytes of which, */
-  size_t marked;        /* so many, */
-  unsigned char mark;   /* are set to this */
+  size_t frame;         /* the callback's frame is below this address */
 };
 
 struct etp_pool
@@ -598,11 +596,13 @@ struct etp_pool
   etp_worker *workers;                  /* that have started */
   etp_worker *idle;                     /* stack, last parked on top */
   etp_worker *spares;                   /* structs for reuse */
+  etp_worker *made;                     /* all structs */
   xcond_t left;                         /* nworkers fell, or limit rose */
   unsigned nidle;
   unsigned nworkers;
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
+  unsigned nreleases;                   /* how often they were let go */
   int have_corpse;                      /* corpse left, is to be joined */
   xthread_t corpse;
   eio_sys_traits traits;
@@ -644,7 +644,6 @@ struct etp_pool
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
-  unsigned char last_mark;
   eio_req *feeding;                     /* groups whose feeders run */
 
   /* Of those that begin lives. */
@@ -716,6 +715,22 @@ etp_has_work (etp_pool *pool)
          || ecb_load_relaxed (pool->stalled);
 }
 
+static void
+etp_call_want (etp_pool *pool)
+{
+  ecb_store_relaxed (pool->signalled, 1);
+  if (pool->want_poll)
+    pool->want_poll ();
+}
+
+static void
+etp_call_done (etp_pool *pool)
+{
+  if (pool->done_poll)
+    pool->done_poll ();
+  ecb_store_relaxed (pool->signalled, 0);
+}
+
 /* Makes the signal say whether there is work; only the poller may take it
  * back. The look has to come under the lock: see doc/internals.md. Called
  * whenever something came to be that etp_has_work sees, and when eio_poll
@@ -728,17 +743,9 @@ etp_signal (etp_pool *pool, int polling)
   X_LOCK (pool->siglock);
   work = etp_has_work (pool);
   if (work && !pool->signalled)
-    {
-      ecb_store_relaxed (pool->signalled, 1);
-      if (pool->want_poll)
-        pool->want_poll ();
-    }
+    etp_call_want (pool);
   else if (!work && pool->signalled && polling)
-    {
-      if (pool->done_poll)
-        pool->done_poll ();
-      ecb_store_relaxed (pool->signalled, 0);
-    }
+    etp_call_done (pool);
   X_UNLOCK (pool->siglock);
   return !work;
 }
@@ -750,11 +757,7 @@ etp_announce (etp_pool *pool)
 {
   X_LOCK (pool->siglock);
   if (!pool->signalled)
-    {
-      ecb_store_relaxed (pool->signalled, 1);
-      if (pool->want_poll)
-        pool->want_poll ();
-    }
+    etp_call_want (pool);
   X_UNLOCK (pool->siglock);
 }
 
@@ -811,6 +814,19 @@ etp_pop_idle_locked (etp_pool *pool, etp_worker *w)
   w->woken = 1;
 }
 
+/* Wakes n idle workers at most, which find that they have to leave. */
+static void
+etp_dismiss_locked (etp_pool *pool, unsigned n)
+{
+  for (; n && pool->idle; --n)
+    {
+      etp_worker *w = pool->idle;
+
+      etp_pop_idle_locked (pool, w);
+      X_COND_SIGNAL (w->wakeup);
+    }
+}
+
 /* Sees to it that somebody looks at the queue. Nobody is needed if some
  * worker is on its way: it looks after this unlock, and when it takes
  * something, it summons the next. A thread is started only if there are more
@@ -842,6 +858,27 @@ etp_summon_locked (etp_pool *pool)
 
 X_THREAD_PROC (etp_worker_proc);
 
+static etp_worker *
+etp_make_worker (etp_pool *pool)
+{
+  etp_worker *w = calloc (1, sizeof *w);
+
+  if (w && xcond_create_monotonic (&w->wakeup))
+    {
+      free (w);
+      w = 0;
+    }
+  if (!w)
+    return 0;
+
+  w->pool = pool;
+  X_LOCK (pool->reqlock);
+  w->made_before = pool->made;
+  pool->made = w;
+  X_UNLOCK (pool->reqlock);
+  return w;
+}
+
 /* A struct for a worker, or null when memory is out. */
 static etp_worker *
 etp_new_worker (etp_pool *pool)
@@ -857,22 +894,7 @@ etp_new_worker (etp_pool *pool)
     ecb_store_relaxed (pool->pid, getpid ());
   X_UNLOCK (pool->reqlock);
 
-  if (!w)
-    {
-      w = calloc (1, sizeof *w);
-      if (w && xcond_create_monotonic (&w->wakeup))
-        {
-          free (w);
-          w = 0;
-        }
-    }
-
-  if (w)
-    {
-      w->pool = pool;
-      w->woken = 0;
-    }
-  return w;
+  return w ? w : etp_make_worker (pool);
 }
 
 /* Systems refuse stacks that are too small for the static TLS of the program
@@ -1180,24 +1202,19 @@ etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
 static void
 etp_housekeep (etp_pool *pool, const eio_req *todo)
 {
-  eio_req *req = calloc (1, sizeof *req);
-  eio_req here = *todo;
-  unsigned limit;
+  eio_req here = *todo, *req = 0;
 
-  X_LOCK (pool->reqlock);
-  limit = pool->limit;
-  X_UNLOCK (pool->reqlock);
-
-  if (req && limit)
+  if (ecb_load_relaxed (pool->limit))
+    req = malloc (sizeof *req);
+  if (!req)
     {
-      *req = *todo;
-      req->eio_rank = -EIO_PRI_MIN;
-      etp_enqueue (pool, &pool->house_queue, req);
+      eio__execute (&here);
       return;
     }
 
-  free (req);
-  eio__execute (&here);
+  *req = *todo;
+  req->eio_rank = -EIO_PRI_MIN;
+  etp_enqueue (pool, &pool->house_queue, req);
 }
 
 /* --- lives -------------------------------------------------------------- */
@@ -1254,13 +1271,7 @@ etp_abandon (etp_pool *pool)
   ecb_store_relaxed (pool->limit, 0);
   ecb_store_relaxed (pool->stalled, 0);
   memset (&pool->req_queue, 0, sizeof pool->req_queue);
-  while (pool->idle)
-    {
-      etp_worker *w = pool->idle;
-
-      etp_pop_idle_locked (pool, w);
-      X_COND_SIGNAL (w->wakeup);
-    }
+  etp_dismiss_locked (pool, pool->nidle);
   house = pool->nworkers ? 0 : etp_pop (&pool->house_queue);
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
@@ -1333,12 +1344,13 @@ etp_is_worker_locked (etp_pool *pool)
   return !!w;
 }
 
-/* A worker that waits, in a custom request, for others to leave does not wait
- * for those that do the same. */
+/* Workers that wait, in custom requests, for others to leave do not wait for
+ * each other: the one that finds that only they are left releases them all. */
 static void
 etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
 {
   int self = etp_is_worker_locked (pool);
+  unsigned nreleases = pool->nreleases;
 
   if (self)
     {
@@ -1346,9 +1358,14 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
       X_COND_BROADCAST (pool->left);
     }
 
-  while (pool->limit <= nthreads && pool->nworkers > nthreads
-         && !(self && pool->nworkers <= pool->nblocked))
-    X_COND_WAIT (pool->left, pool->reqlock);
+  while (pool->limit <= nthreads && pool->nworkers > nthreads)
+    {
+      if (self && pool->nworkers <= pool->nblocked)
+        ++pool->nreleases;
+      if (self && nreleases != pool->nreleases)
+        break;
+      X_COND_WAIT (pool->left, pool->reqlock);
+    }
 
   pool->nblocked -= (unsigned)self;
 }
@@ -1358,7 +1375,6 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
 static void
 etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
 {
-  unsigned excess;
   int have_corpse;
   xthread_t corpse;
 
@@ -1368,14 +1384,8 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   if (!pool->limit)
     ecb_store_relaxed (pool->stalled, 0);
 
-  excess = pool->nworkers > pool->limit ? pool->nworkers - pool->limit : 0;
-  for (; excess && pool->idle; --excess)
-    {
-      etp_worker *w = pool->idle;
-
-      etp_pop_idle_locked (pool, w);
-      X_COND_SIGNAL (w->wakeup);
-    }
+  if (pool->nworkers > pool->limit)
+    etp_dismiss_locked (pool, pool->nworkers - pool->limit);
   ++pool->nwaiting;
   etp_wait_parallel_locked (pool, nthreads);
   --pool->nwaiting;
@@ -1593,7 +1603,7 @@ etp_self (void)
 
 /* Null when memory is out, which can only be inside of a callback. */
 static etp_scope *
-etp_open_scope (etp_pool *pool, void *stack, size_t marked)
+etp_open_scope (etp_pool *pool, size_t frame)
 {
   etp_scope *scope = pool->spare_scopes;
 
@@ -1603,11 +1613,7 @@ etp_open_scope (etp_pool *pool, void *stack, size_t marked)
     return 0;
 
   scope->req = scope->grp = 0;
-  scope->stack = stack;
-  scope->mark = ++pool->last_mark;
-  scope->marked = marked;
-  memset (stack, scope->mark, marked);
-
+  scope->frame = frame;
   scope->outer = pool->scope;
   ecb_store_relaxed (pool->scope_thread, etp_self ());
   ecb_store_release (pool->scope, scope); /* etp_submit */
@@ -1636,37 +1642,26 @@ etp_return_to_scope (etp_pool *pool, etp_scope *scope)
 }
 
 /* Whether scope's callback has certainly been left, as seen from an eio_poll
- * whose stretch of stack ends at frame. Stacks grow downwards. If that is not
- * below the scope's stretch, the function that owned it has returned. If it is
- * below, the callback may still run; but if a mark is gone, other functions
- * have used the stretch since. (Reading what is theirs now is no mistake.) */
-static int ecb_noinline ecb_no_sanitize
-etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t frame)
+ * whose stretch of the stack ends at end. Stacks grow downwards: if that is
+ * not below the scope's stretch, the function that owned it has returned. */
+static int
+etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t end)
 {
-  const volatile size_t *stack = scope->stack;
-  size_t mark = (size_t)-1 / 255 * scope->mark, i;
-
-  if (pool->scope_thread != etp_self () || (size_t)stack <= frame)
-    return 1;
-
-  for (i = 0; i < scope->marked / sizeof *stack; ++i)
-    if (stack[i] != mark)
-      return 1;
-  return 0;
+  return pool->scope_thread != etp_self () || scope->frame <= end;
 }
 
 /* Goes on with what callbacks left behind that did not return, by longjmp or
  * an exception: a request is completed as if finish had returned 0, a group
  * is fed again. */
 static void
-etp_settle (etp_pool *pool, size_t frame)
+etp_settle (etp_pool *pool, size_t end)
 {
   eio_req *grp;
 
-  while (pool->scope && etp_scope_is_left (pool, pool->scope, frame))
+  while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
     etp_close_scope (pool);
 
-  while ((grp = pool->feeding) && grp->eio_frame <= frame)
+  while ((grp = pool->feeding) && grp->eio_frame <= end)
     {
       pool->feeding = grp->eio_chain;
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
@@ -1850,21 +1845,19 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
 static int ecb_noinline
 etp_poll_scoped (etp_pool *pool)
 {
-  int inner = !!pool->scope;
-  size_t size = inner ? ETP_INNER_SCOPE_STACK : ETP_SCOPE_STACK;
-  char *stack = __builtin_alloca (size);
+  size_t size = pool->scope ? ETP_INNER_SCOPE_STACK : ETP_SCOPE_STACK;
+  size_t frame = (size_t)__builtin_alloca (size);
   etp_scope *scope;
   int res;
 
-  if (ecb_expect_false (inner || pool->feeding))
-    etp_settle (pool, (size_t)stack + size);
+  if (ecb_expect_false (pool->scope || pool->feeding))
+    etp_settle (pool, frame + size);
   if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
     etp_maybe_start_thread (pool);
   if (ecb_load_relaxed (pool->over))
     return 0;
 
-  scope = etp_open_scope (pool, stack, inner ? ETP_INNER_SCOPE_STACK
-                                             : ETP_SCOPE_MARKED);
+  scope = etp_open_scope (pool, frame);
   if (!scope)
     {
       errno = EAGAIN;

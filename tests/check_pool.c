@@ -1149,7 +1149,7 @@ START_TEST (poll_after_a_jump_may_be_anywhere)
   int result = 1;
   submit_pending (&req, jump_outside);
   poll_and_land ();
-  ck_assert_int_eq (poll_below (10), 0);
+  ck_assert_int_eq (poll_below (0), 0);
   ck_assert_int_eq (destroyed, 1);
 
   submit_pending (&req, jump_outside);
@@ -1162,6 +1162,24 @@ START_TEST (poll_after_a_jump_may_be_anywhere)
   pthread_join (start_thread (poll_in_thread, &result), 0);
   ck_assert_int_eq (result, 0);
   ck_assert_int_eq (destroyed, 3);
+  expect_usable ();
+}
+END_TEST
+
+/* From far down it cannot be told from a nested poll, and is one more; the
+ * next from above finds what was left, once. */
+START_TEST (poll_far_below_a_jump_leaves_it_to_the_next)
+{
+  static eio_req req;
+  submit_pending (&req, jump_outside);
+  poll_and_land ();
+  make_pending (2, count, 0);
+  ck_assert_int_eq (poll_below (10), 0);
+  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (destroyed, 1);
+  ck_assert_int_eq (poll_below (10), 0);
+  ck_assert_int_eq (destroyed, 1);
   expect_usable ();
 }
 END_TEST
@@ -1578,6 +1596,31 @@ START_TEST (two_workers_and_the_host_may_lower_the_limit_at_once)
         eio_set_max_parallel (0);
       host_drain ();
       ck_assert_int_eq (calls, 2 * i);
+      wait_until (eio_nthreads () == 0);
+    }
+  eio_set_min_parallel (4);
+  expect_usable ();
+}
+END_TEST
+
+static void
+lower_to_0_and_meet (eio_req *req)
+{
+  meet_and_lower_to_0 (req);
+  pthread_barrier_wait (&meeting);
+}
+
+/* Not even to be let go one after the other. */
+START_TEST (workers_that_lower_the_limit_may_wait_for_each_other)
+{
+  pthread_barrier_init (&meeting, 0, 3);
+  for (int i = 1; i <= 50; ++i)
+    {
+      eio_set_min_parallel (4);
+      for (int k = 0; k < 3; ++k)
+        eio_custom (lower_to_0_and_meet, 0, count, 0);
+      host_drain ();
+      ck_assert_int_eq (calls, 3 * i);
       wait_until (eio_nthreads () == 0);
     }
   eio_set_min_parallel (4);
@@ -2508,6 +2551,7 @@ add_jump (Suite *suite)
                   jump_of_the_last_result_leaves_its_destroy_to_the_next_poll);
   tcase_add_test (tc, jumps_in_a_row_are_all_destroyed);
   tcase_add_test (tc, poll_after_a_jump_may_be_anywhere);
+  tcase_add_test (tc, poll_far_below_a_jump_leaves_it_to_the_next);
   tcase_add_test (tc, group_goes_on_after_its_only_member_jumped);
   tcase_add_test (tc,
                   group_goes_on_after_a_member_jumped_in_an_unasked_poll);
@@ -2535,6 +2579,7 @@ add_limits (Suite *suite)
   tcase_add_test (tc, worker_may_lower_the_limit_to_0);
   tcase_add_test (tc, worker_that_lowers_the_limit_to_1_is_the_one);
   tcase_add_test (tc, two_workers_and_the_host_may_lower_the_limit_at_once);
+  tcase_add_test (tc, workers_that_lower_the_limit_may_wait_for_each_other);
   tcase_add_test (tc, concurrent_raise_ends_the_wait_of_max_parallel);
   tcase_add_loop_test (tc, workers_never_exceed_the_limit, 1, 4);
   tcase_add_test (tc, lowered_limits_and_idle_exits_count_each_worker_once);
