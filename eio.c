@@ -567,6 +567,7 @@ struct etp_worker
   etp_pool *pool;
   xthread_t tid;
   xcond_t wakeup;
+  eio_req *req;                         /* the last that it took */
   int woken;                            /* taken off the idle stack */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
@@ -1030,6 +1031,7 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
       if (req)
         {
           ecb_add_relaxed (pool->executing, 1);
+          w->req = req; /* so that leak checkers find it in a child */
           return req;
         }
       if (pool->nworkers > pool->limit || !etp_park_locked (pool, w))
