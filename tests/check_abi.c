@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 typedef struct
 {
   const char *name;
@@ -416,19 +414,11 @@ START_TEST (cancelled_is_seen_by_the_macro)
 }
 END_TEST
 
-/* After each test. */
-static void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("abi");
-  TCase *tc = tcase_create ("abi");
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "abi", 100, 0, stop_workers);
   tcase_add_test (tc, request_types_have_their_numbers);
   tcase_add_test (tc, the_type_list_ends_behind_the_last_type);
   tcase_add_test (tc, other_enums_have_their_numbers);
@@ -445,6 +435,5 @@ main (void)
   tcase_add_test (tc, accessors_take_any_expression);
   tcase_add_test (tc, accessors_can_stand_in_any_expression);
   tcase_add_test (tc, cancelled_is_seen_by_the_macro);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

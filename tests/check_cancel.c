@@ -5,6 +5,7 @@
  * produced, and who may cancel what, when. */
 
 #include "support.h"
+#include "probe.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,57 +19,8 @@
 #include <unistd.h>
 
 /*****************************************************************************
- * Requests that tell what happened to them                                  *
+ * Requests, and what became of them                                         *
  *****************************************************************************/
-
-typedef struct
-{
-  eio_req req;
-  atomic_int runs; /* of run or run_held, in a worker */
-  int finishes, destroys;
-  int asked; /* whether it was cancelled: in tests with many requests */
-
-  /* as destroy saw them */
-  eio_ssize_t result;
-  int errorno;
-  eio_wd wd;
-} probe;
-
-static int
-probe_finished (eio_req *req)
-{
-  ++((probe *)req)->finishes;
-  return 0;
-}
-
-static void
-probe_destroyed (eio_req *req)
-{
-  probe *p = (probe *)req;
-  ++p->destroys;
-  p->result = req->result;
-  p->errorno = req->errorno;
-  p->wd = req->wd;
-}
-
-/* What custom requests do here. */
-static void
-run (eio_req *req)
-{
-  ++((probe *)req)->runs;
-  req->result = 7;
-}
-
-static void
-probe_fill (probe *p, int type)
-{
-  memset (p, 0, sizeof *p);
-  p->req.type = type;
-  p->req.finish = probe_finished;
-  p->req.destroy = probe_destroyed;
-  if (type == EIO_CUSTOM)
-    p->req.feed = run;
-}
 
 static void
 probe_path (probe *p, int type, const char *path)
@@ -88,17 +40,15 @@ probe_fd (probe *p, int type, int fd)
 static void
 assert_cancelled (const probe *p)
 {
-  ck_assert_int_eq (p->finishes, 0);
-  ck_assert_int_eq (p->destroys, 1);
+  assert_dropped (p);
   ck_assert_int_eq (p->result, -1);
   ck_assert_int_eq (p->errorno, ECANCELED);
 }
 
 static void
-assert_done (const probe *p, eio_ssize_t result)
+assert_gave (const probe *p, eio_ssize_t result)
 {
-  ck_assert_int_eq (p->finishes, 1);
-  ck_assert_int_eq (p->destroys, 1);
+  assert_done (p);
   ck_assert_int_eq (p->result, result);
   ck_assert_int_eq (p->errorno, 0);
 }
@@ -136,30 +86,6 @@ enum
   STAGES
 };
 
-/* Requests queue until resume. */
-static void
-start_paused (void)
-{
-  host_start ();
-  eio_set_max_parallel (0);
-}
-
-static void
-resume (void)
-{
-  eio_set_min_parallel (1);
-}
-
-/* Executes what is queued, and leaves the results pending and the pool
- * paused: the limit of 0 waits for what executes. */
-static void
-execute_all (void)
-{
-  resume ();
-  wait_until (eio_nready () == 0);
-  eio_set_max_parallel (0);
-}
-
 /* Submits to the paused pool. */
 static void
 submit_until (int stage, probe *p)
@@ -173,7 +99,7 @@ submit_until (int stage, probe *p)
 static void
 finish_all (void)
 {
-  resume ();
+  resume (1);
   host_drain ();
   eio_set_max_parallel (0);
   assert_counters_are_zero ();
@@ -188,35 +114,23 @@ cancel_at (int stage, probe *p)
   finish_all ();
 }
 
-/* run_held tells that it executes, and goes on after sem_post (&gate). */
-static sem_t running, gate;
-
-static void
-take (sem_t *sem)
-{
-  while (sem_wait (sem))
-    ;
-}
-
 static void
 run_held (eio_req *req)
 {
-  sem_post (&running);
-  take (&gate);
-  run (req);
+  stay (req);
+  probe_run (req);
 }
 
-/* Has a worker execute a request until sem_post (&gate). */
+/* Has a worker execute a request until sem_post (&let_go). */
 static void
 hold_worker (probe *p)
 {
-  sem_init (&running, 0, 0);
-  sem_init (&gate, 0, 0);
+  prepare_stays ();
   probe_fill (p, EIO_CUSTOM);
   p->req.feed = run_held;
-  resume ();
+  resume (1);
   eio_submit (&p->req);
-  take (&running);
+  await_arrivals (1);
 }
 
 /*****************************************************************************
@@ -254,7 +168,7 @@ START_TEST (executing_request_goes_on_but_is_not_finished)
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (p.destroys, 0);
   ck_assert_uint_eq (eio_nreqs (), 1);
-  sem_post (&gate);
+  sem_post (&let_go);
   finish_all ();
   assert_cancelled (&p);
   ck_assert_int_eq (p.runs, 1);
@@ -265,22 +179,22 @@ END_TEST
 static void
 run_until_cancelled (eio_req *req)
 {
-  sem_post (&running);
+  sem_post (&arrived);
   while (!EIO_CANCELLED (req))
     sched_yield ();
-  run (req);
+  probe_run (req);
 }
 
 START_TEST (executing_function_sees_the_mark)
 {
   probe p;
   start_paused ();
-  sem_init (&running, 0, 0);
+  prepare_stays ();
   probe_fill (&p, EIO_CUSTOM);
   p.req.feed = run_until_cancelled;
-  resume ();
+  resume (1);
   eio_submit (&p.req);
-  take (&running);
+  await_arrivals (1);
   eio_cancel (&p.req);
   finish_all ();
   assert_cancelled (&p);
@@ -400,8 +314,7 @@ START_TEST (cancelled_requests_leave_the_counters)
   start_paused ();
   for (i = 0; i < 4; ++i)
     {
-      probe_fill (&p[i], EIO_CUSTOM);
-      eio_submit (&p[i].req);
+      probe_submit (&p[i], EIO_CUSTOM);
       if (i == 1)
         execute_all ();
     }
@@ -409,14 +322,14 @@ START_TEST (cancelled_requests_leave_the_counters)
   eio_cancel (&p[2].req); /* queued, like 3 */
   while (!p[1].destroys)
     host_poll ();
-  resume ();
+  resume (1);
   while (!p[3].destroys)
     host_poll ();
   assert_counters_are_zero ();
   assert_cancelled (&p[0]);
   assert_cancelled (&p[2]);
-  assert_done (&p[1], 7);
-  assert_done (&p[3], 7);
+  assert_gave (&p[1], 7);
+  assert_gave (&p[3], 7);
 }
 END_TEST
 
@@ -436,7 +349,7 @@ START_TEST (cancelling_twice_is_harmless)
   submit_until (_i, &p);
   eio_cancel (&p.req);
   eio_cancel (&p.req);
-  resume ();
+  resume (1);
   host_drain ();
   assert_cancelled (&p);
   await_fds (before);
@@ -467,8 +380,8 @@ START_TEST (cancelling_in_its_own_finish_is_harmless)
   eio_submit (&p.req);
   ck_assert_int_eq (eio_grp_add (&g.req, &p.req), 0);
   finish_all ();
-  assert_done (&p, 7);
-  assert_done (&g, 0);
+  assert_gave (&p, 7);
+  assert_gave (&g, 0);
 }
 END_TEST
 
@@ -482,7 +395,7 @@ START_TEST (what_finish_received_is_not_released)
   eio_submit (&p.req);
   finish_all ();
   ck_assert_int_ge (p.result, 0);
-  assert_done (&p, p.result);
+  assert_gave (&p, p.result);
   ck_assert (is_open (p.result));
   close (p.result);
 }
@@ -496,7 +409,7 @@ START_TEST (wd_that_finish_received_is_not_released)
   p.req.finish = cancel_itself;
   eio_submit (&p.req);
   finish_all ();
-  assert_done (&p, 0);
+  assert_gave (&p, 0);
   ck_assert_ptr_ne (p.wd, EIO_INVALID_WD);
   ck_assert (is_open (*(int *)p.wd));
   eio_wd_close_sync (p.wd);
@@ -519,7 +432,7 @@ START_TEST (buffer_that_finish_took_is_not_freed)
   p.req.finish = take_buffer;
   eio_submit (&p.req);
   finish_all ();
-  assert_done (&p, 3);
+  assert_gave (&p, 3);
   ck_assert_mem_eq (p.req.ptr2, "abc", 3);
   free (p.req.ptr2);
 }
@@ -549,7 +462,7 @@ START_TEST (a_callback_can_cancel_a_sibling)
   if (_i == EXECUTED)
     execute_all ();
   finish_all ();
-  assert_done (&p, 7);
+  assert_gave (&p, 7);
   assert_cancelled (&sibling);
   await_fds (before);
 }
@@ -571,10 +484,9 @@ START_TEST (a_callback_can_cancel_a_sibling_group)
   if (_i == EXECUTED)
     execute_all ();
   finish_all ();
-  assert_done (&p, 7);
+  assert_gave (&p, 7);
   assert_cancelled (&m);
-  ck_assert_int_eq (sibling.finishes, 0);
-  ck_assert_int_eq (sibling.destroys, 1);
+  assert_dropped (&sibling);
 }
 END_TEST
 
@@ -595,8 +507,7 @@ submit_tree (probe *t)
   int i;
   for (i = 0; i < TREE; ++i)
     {
-      probe_fill (&t[i], i <= FAN ? EIO_GROUP : EIO_CUSTOM);
-      eio_submit (&t[i].req);
+      probe_submit (&t[i], i <= FAN ? EIO_GROUP : EIO_CUSTOM);
       if (i)
         eio_grp_add (&t[(i - 1) / FAN].req, &t[i].req);
     }
@@ -616,8 +527,7 @@ START_TEST (group_is_cancelled_with_all_its_members)
   finish_all ();
   for (i = 0; i < TREE; ++i)
     {
-      ck_assert_int_eq (t[i].finishes, 0);
-      ck_assert_int_eq (t[i].destroys, 1);
+      assert_dropped (&t[i]);
       ck_assert_int_eq (t[i].runs, _i == EXECUTED && i > FAN);
       if (i > FAN)
         assert_cancelled (&t[i]);
@@ -650,18 +560,16 @@ START_TEST (cancelled_group_waits_for_a_member_that_executes)
   probe g, m;
   start_paused ();
   hold_worker (&m);
-  probe_fill (&g, EIO_GROUP);
-  eio_submit (&g.req);
+  probe_submit (&g, EIO_GROUP);
   ck_assert_int_eq (eio_grp_add (&g.req, &m.req), 0);
   eio_cancel (&g.req);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (m.destroys, 0);
-  ck_assert_int_eq (g.destroys, 0);
-  sem_post (&gate);
+  assert_live (&m);
+  assert_live (&g);
+  sem_post (&let_go);
   finish_all ();
   assert_cancelled (&m);
-  ck_assert_int_eq (g.finishes, 0);
-  ck_assert_int_eq (g.destroys, 1);
+  assert_dropped (&g);
 }
 END_TEST
 
@@ -669,12 +577,10 @@ START_TEST (empty_group_is_cancelled)
 {
   probe g;
   host_start ();
-  probe_fill (&g, EIO_GROUP);
-  eio_submit (&g.req);
+  probe_submit (&g, EIO_GROUP);
   eio_cancel (&g.req);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (g.finishes, 0);
-  ck_assert_int_eq (g.destroys, 1);
+  assert_dropped (&g);
   assert_counters_are_zero ();
 }
 END_TEST
@@ -685,8 +591,7 @@ START_TEST (descriptors_of_a_cancelled_group_are_released)
   int i, before;
   start_paused ();
   before = count_fds ();
-  probe_fill (&g, EIO_GROUP);
-  eio_submit (&g.req);
+  probe_submit (&g, EIO_GROUP);
   for (i = 0; i < 8; ++i)
     {
       probe_path (&m[i], i & 1 ? EIO_WD_OPEN : EIO_OPEN, scratch ());
@@ -714,8 +619,7 @@ START_TEST (close_executes_although_cancelled)
   start_paused ();
   probe_fd (&p, EIO_CLOSE, fd);
   cancel_at (_i, &p);
-  ck_assert_int_eq (p.finishes, 0);
-  ck_assert_int_eq (p.destroys, 1);
+  assert_dropped (&p);
   ck_assert (!is_open (fd));
 }
 END_TEST
@@ -732,8 +636,7 @@ START_TEST (wd_close_executes_although_cancelled)
   probe_fill (&p, EIO_WD_CLOSE);
   p.req.wd = wd;
   cancel_at (_i, &p);
-  ck_assert_int_eq (p.finishes, 0);
-  ck_assert_int_eq (p.destroys, 1);
+  assert_dropped (&p);
   ck_assert (!is_open (fd));
 }
 END_TEST
@@ -787,7 +690,7 @@ cancel_blocked_open (const char *fifo)
   probe p;
   int writer = -1;
   probe_path (&p, EIO_OPEN, fifo);
-  resume ();
+  resume (1);
   eio_submit (&p.req);
   wait_until (eio_nready () == 0);
   nap (1); /* more likely, it waits by now; either way is right */
@@ -884,9 +787,9 @@ START_TEST (what_was_opened_is_closed_by_a_worker)
   ck_assert_uint_eq (eio_nreqs (), 1);
   ck_assert_uint_eq (eio_nready (), 0);
   ck_assert_uint_eq (eio_npending (), 0);
-  sem_post (&gate);
+  sem_post (&let_go);
   finish_all ();
-  assert_done (&held, 7);
+  assert_gave (&held, 7);
   await_fds (before);
 }
 END_TEST
@@ -904,7 +807,7 @@ START_TEST (what_was_opened_is_closed_without_workers_too)
   ck_assert_int_eq (count_fds (), before + 1);
   eio_cancel (&p.req);
   if (after)
-    resume ();
+    resume (1);
   ck_assert_int_eq (host_poll (), 0);
   eio_set_max_parallel (0);
   await_fds (before);
@@ -1107,7 +1010,7 @@ cancel_running_readdir (const char *path, const struct stat *st, int flags)
   int fd = -1;
   probe_path (&p, EIO_READDIR, path);
   p.req.int1 = flags;
-  resume ();
+  resume (1);
   eio_submit (&p.req);
   while ((fd = dup_of_directory (st)) < 0 && !eio_npending ())
     sched_yield ();
@@ -1163,7 +1066,7 @@ cancel_running_mtouch (size_t size)
   probe_fill (&p, EIO_MTOUCH);
   p.req.ptr2 = m;
   p.req.size = size;
-  resume ();
+  resume (1);
   eio_submit (&p.req);
   while (!is_resident (m) && !eio_npending ())
     sched_yield ();
@@ -1205,7 +1108,7 @@ cancel_running_sendfile (int in, off_t size)
   probe_fd (&p, EIO_SENDFILE, out);
   p.req.int2 = in;
   p.req.size = size;
-  resume ();
+  resume (1);
   eio_submit (&p.req);
   while (!size_of (out) && !eio_npending ())
     sched_yield ();
@@ -1441,7 +1344,7 @@ START_TEST (cancelling_while_finish_is_near_is_all_or_nothing)
   ck_assert_int_eq (pthread_join (tid, 0), 0);
   for (i = 0; i < CROWD; ++i)
     if (crowd[i].finishes)
-      assert_done (&crowd[i], 7);
+      assert_gave (&crowd[i], 7);
     else
       assert_cancelled (&crowd[i]);
 }
@@ -1454,10 +1357,7 @@ START_TEST (any_thread_may_cancel_queued_requests)
   pthread_t tid;
   start_paused ();
   for (i = 0; i < CROWD; ++i)
-    {
-      probe_fill (&crowd[i], EIO_CUSTOM);
-      eio_submit (&crowd[i].req);
-    }
+    probe_submit (&crowd[i], EIO_CUSTOM);
   submitted = CROWD;
   ck_assert_int_eq (pthread_create (&tid, 0, cancel_some, 0), 0);
   ck_assert_int_eq (pthread_join (tid, 0), 0);
@@ -1477,19 +1377,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-static TCase *
-new_case (Suite *s, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 120);
-  suite_add_tcase (s, tc);
-  return tc;
-}
-
 static void
 add_life (Suite *s)
 {
-  TCase *tc = new_case (s, "life");
+  TCase *tc = add_case (s, "life", 120, 0, 0);
   tcase_add_test (tc, queued_request_never_executes);
   tcase_add_test (tc, executed_request_still_counts_as_cancelled);
   tcase_add_test (tc, executing_request_goes_on_but_is_not_finished);
@@ -1504,7 +1395,7 @@ add_life (Suite *s)
 static void
 add_callbacks (Suite *s)
 {
-  TCase *tc = new_case (s, "callbacks");
+  TCase *tc = add_case (s, "callbacks", 120, 0, 0);
   tcase_add_loop_test (tc, cancelling_twice_is_harmless, 0, STAGES);
   tcase_add_test (tc, cancelling_in_its_own_finish_is_harmless);
   tcase_add_test (tc, what_finish_received_is_not_released);
@@ -1517,7 +1408,7 @@ add_callbacks (Suite *s)
 static void
 add_groups (Suite *s)
 {
-  TCase *tc = new_case (s, "groups");
+  TCase *tc = add_case (s, "groups", 120, 0, 0);
   tcase_add_loop_test (tc, group_is_cancelled_with_all_its_members, 0, STAGES);
   tcase_add_test (tc, cancelling_an_inner_group_spares_the_others);
   tcase_add_test (tc, cancelled_group_waits_for_a_member_that_executes);
@@ -1528,7 +1419,7 @@ add_groups (Suite *s)
 static void
 add_descriptors (Suite *s)
 {
-  TCase *tc = new_case (s, "descriptors");
+  TCase *tc = add_case (s, "descriptors", 120, 0, 0);
   tcase_add_loop_test (tc, close_executes_although_cancelled, 0, STAGES);
   tcase_add_loop_test (tc, wd_close_executes_although_cancelled, 0, STAGES);
   tcase_add_loop_test (tc, cancelled_open_leaves_no_descriptor, 0, STAGES);
@@ -1546,7 +1437,7 @@ add_descriptors (Suite *s)
 static void
 add_memory (Suite *s)
 {
-  TCase *tc = new_case (s, "memory");
+  TCase *tc = add_case (s, "memory", 120, 0, 0);
   tcase_add_loop_test (tc, memory_of_a_cancelled_request_is_freed, 0,
                        PRODUCERS);
   tcase_add_loop_test (tc, big_buffers_do_not_pile_up, 0, 2);
@@ -1559,7 +1450,7 @@ add_memory (Suite *s)
 static void
 add_load (Suite *s)
 {
-  TCase *tc = new_case (s, "load");
+  TCase *tc = add_case (s, "load", 120, 0, 0);
   tcase_add_test (tc, under_load_each_is_finished_or_cancelled);
   tcase_add_test (tc, any_thread_may_cancel_plain_requests);
   tcase_add_loop_test (tc, cancelling_while_finish_is_near_is_all_or_nothing,

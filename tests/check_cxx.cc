@@ -476,22 +476,13 @@ START_TEST (buffers_of_a_thrower_are_freed)
 }
 END_TEST
 
-/* After each test. */
-void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 } // namespace
 
 int
 main ()
 {
   Suite *suite = suite_create ("cxx");
-  TCase *tc = tcase_create ("cxx");
-  tcase_set_timeout (tc, 100);
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "cxx", 100, 0, stop_workers);
   tcase_add_test (tc, the_header_compiles_as_cxx);
   tcase_add_test (tc, wrappers_work_from_cxx);
   tcase_add_test (tc, requests_can_be_part_of_an_object);
@@ -507,6 +498,5 @@ main ()
   tcase_add_test (tc, a_nested_poll_may_throw_into_the_outer_callback);
   tcase_add_test (tc, an_exception_may_pass_through_two_polls);
   tcase_add_test (tc, buffers_of_a_thrower_are_freed);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

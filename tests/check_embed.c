@@ -900,13 +900,6 @@ START_TEST (requests_are_filled_and_read_by_hand)
 }
 END_TEST
 
-/* After each test. */
-static void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 static void
 add_hook_tests (TCase *tc)
 {
@@ -945,9 +938,7 @@ int
 main (void)
 {
   Suite *suite = suite_create ("embed");
-  TCase *tc = tcase_create ("embed");
-  tcase_set_timeout (tc, 100);
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "embed", 100, 0, stop_workers);
   tcase_add_test (tc, the_loop_of_embedders_drains);
   tcase_add_test (tc, the_loop_waits_while_the_worker_is_busy);
   tcase_add_test (tc, queue_size_is_the_number_of_pending_results);
@@ -955,6 +946,5 @@ main (void)
   tcase_add_test (tc, maybe_start_thread_respects_the_limit);
   add_hook_tests (tc);
   add_name_tests (tc);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

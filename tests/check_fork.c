@@ -20,8 +20,6 @@
 
 #include "support.h"
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 #ifndef __has_feature
 # define __has_feature(feature) 0
 #endif
@@ -119,23 +117,6 @@ parents_finish (eio_req *req)
   return 0;
 }
 
-static sem_t arrived, let_go;
-
-static void
-take (sem_t *sem)
-{
-  while (sem_wait (sem))
-    ;
-}
-
-static void
-stay (eio_req *req)
-{
-  sem_post (&arrived);
-  take (&let_go);
-  req->result = 0;
-}
-
 /* A request of the parent's.  Not allocated: what a child forgets would be
  * a leak there. */
 static eio_req *
@@ -160,13 +141,6 @@ submit_staying (int n)
 }
 
 static void
-await_arrivals (int n)
-{
-  while (n--)
-    take (&arrived);
-}
-
-static void
 submit_nops (int n)
 {
   while (n--)
@@ -177,8 +151,7 @@ static void
 prepare (void)
 {
   parent = getpid ();
-  sem_init (&arrived, 0, 0);
-  sem_init (&let_go, 0, 0);
+  prepare_stays ();
 }
 
 static void
@@ -230,8 +203,7 @@ have_idle_workers (void)
 {
   submit_staying (4);
   await_arrivals (4);
-  for (int i = 0; i < 4; ++i)
-    sem_post (&let_go);
+  give (&let_go, 4);
   drain_silently ();
 }
 
@@ -288,8 +260,7 @@ static void (*const states[]) (void) = {
 static void
 leave_state (void)
 {
-  for (int i = 0; i < 8; ++i)
-    sem_post (&let_go);
+  give (&let_go, 8);
   eio_set_min_parallel (4);
   expect_parent_complete ();
 }
@@ -861,8 +832,7 @@ START_TEST (fork_while_somebody_waits_for_workers_to_leave)
   nap (50);
   for (int i = 0; i < LENGTH (uses); ++i)
     expect_success (spawn (uses[i]));
-  for (int i = 0; i < 8; ++i)
-    sem_post (&let_go);
+  give (&let_go, 8);
   pthread_join (thread, 0);
   leave_state ();
 }
@@ -900,8 +870,7 @@ START_TEST (fork_while_want_poll_runs)
   expect_success (spawn (init_quietly_and_use));
   for (int i = 0; i < LENGTH (uses); ++i)
     expect_success (spawn (uses[i]));
-  for (int i = 0; i < 10; ++i)
-    sem_post (&let_go);
+  give (&let_go, 10);
   expect_parent_complete ();
 }
 END_TEST
@@ -1012,20 +981,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name, void (*setup) (void))
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 90);
-  tcase_add_checked_fixture (tc, setup, 0);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_init (Suite *suite)
 {
-  TCase *tc = add_case (suite, "init", start);
+  TCase *tc = add_case (suite, "init", 90, start, 0);
   tcase_add_loop_test (tc, child_works_after_init, 0, LENGTH (states));
   tcase_add_test (tc, two_children_work_one_after_the_other_and_at_once);
   tcase_add_test (tc, grandchild_works_after_init_in_both);
@@ -1042,7 +1001,7 @@ add_init (Suite *suite)
 static void
 add_handlers (Suite *suite)
 {
-  TCase *tc = add_case (suite, "handlers", prepare);
+  TCase *tc = add_case (suite, "handlers", 90, prepare, 0);
   tcase_add_test (tc, child_may_be_the_first_to_use_the_library);
   tcase_add_loop_test (tc, init_works_in_handlers_before_and_after_ours,
                        EARLY, EARLY_AND_LATE + 1);
@@ -1053,7 +1012,7 @@ add_handlers (Suite *suite)
 static void
 add_no_init (Suite *suite)
 {
-  TCase *tc = add_case (suite, "no init", start_silent);
+  TCase *tc = add_case (suite, "no init", 90, start_silent, 0);
   tcase_add_loop_test (tc, nothing_hangs_in_a_child_without_init, 0,
                        LENGTH (states));
   tcase_add_test (tc, nothing_hangs_in_a_workers_child_without_init);

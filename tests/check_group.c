@@ -6,6 +6,7 @@
  * something, so that nothing depends on how fast the workers are. */
 
 #include "support.h"
+#include "probe.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -18,117 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/*****************************************************************************
- * Requests that the test owns                                               *
- *****************************************************************************/
-
-typedef struct
-{
-  int before; /* a request need not be at the head of what embeds it */
-  eio_req req;
-  int finishes, destroys;
-  int finish_turn, destroy_turn; /* of all calls, which one was it */
-  int ret;                       /* what finish returns */
-  unsigned nreqs;                /* as finish saw it */
-} node;
-
-static int turns;
-
-static node *
-node_of (eio_req *req)
-{
-  return (node *)((char *)req - offsetof (node, req));
-}
-
-static int
-node_finished (eio_req *req)
-{
-  node *n = node_of (req);
-  ++n->finishes;
-  n->finish_turn = ++turns;
-  n->nreqs = eio_nreqs ();
-  return n->ret;
-}
-
-static void
-node_destroyed (eio_req *req)
-{
-  node *n = node_of (req);
-  ++n->destroys;
-  n->destroy_turn = ++turns;
-}
-
-static void
-node_fill (node *n, int type)
-{
-  memset (n, 0, sizeof *n);
-  n->req.type = type;
-  n->req.finish = node_finished;
-  n->req.destroy = node_destroyed;
-}
-
-static void
-node_submit (node *n, int type)
-{
-  node_fill (n, type);
-  eio_submit (&n->req);
-}
-
-/* Submits a request as a member of the group. */
-static void
-node_add (node *grp, node *n, int type)
-{
-  node_submit (n, type);
-  ck_assert_int_eq (eio_grp_add (&grp->req, &n->req), 0);
-}
-
-/* All of it happened, once, in order. */
-#define assert_done(n) \
-  do { \
-    ck_assert_int_eq ((n)->finishes, 1); \
-    ck_assert_int_eq ((n)->destroys, 1); \
-    ck_assert_int_lt ((n)->finish_turn, (n)->destroy_turn); \
-  } while (0)
-
-/* It was cancelled, and is gone. */
-#define assert_dropped(n) \
-  do { \
-    ck_assert_int_eq ((n)->finishes, 0); \
-    ck_assert_int_eq ((n)->destroys, 1); \
-  } while (0)
-
-/* The library is not done with it. */
-#define assert_live(n) \
-  do { \
-    ck_assert_int_eq ((n)->finishes, 0); \
-    ck_assert_int_eq ((n)->destroys, 0); \
-  } while (0)
-
 #define assert_size(grp, n) ck_assert_uint_eq ((grp)->req.size, (n))
-
-/* Requests queue until resume. */
-static void
-start_paused (void)
-{
-  host_start ();
-  eio_set_max_parallel (0);
-}
-
-static void
-resume (unsigned workers)
-{
-  eio_set_min_parallel (workers);
-}
-
-/* Executes what is queued, and leaves the results pending and the pool
- * paused: the limit of 0 waits for what executes. */
-static void
-execute_all (void)
-{
-  resume (1);
-  wait_until (eio_nready () == 0);
-  eio_set_max_parallel (0);
-}
 
 /*****************************************************************************
  * Members                                                                   *
@@ -169,9 +60,9 @@ END_TEST
 
 START_TEST (adding_null_does_nothing)
 {
-  node g;
+  probe g;
   host_start ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   ck_assert_int_eq (eio_grp_add (&g.req, 0), 0);
   assert_size (&g, 0);
   ck_assert_int_eq (eio_poll (), 0);
@@ -182,10 +73,10 @@ END_TEST
 /* The group is owned by the caller, and looked at before it finishes. */
 START_TEST (group_waits_for_its_member)
 {
-  node g, m;
+  probe g, m;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
   ck_assert_int_eq (eio_poll (), 0);
   assert_live (&g);
   ck_assert_int_eq (host_wait (0), 0);
@@ -277,18 +168,18 @@ enum
 {
   CHAIN = 200
 };
-static node chain[CHAIN], chain_group;
+static probe chain[CHAIN], chain_group;
 static int chain_made;
 
 static int
 add_next (eio_req *req)
 {
-  node *n;
-  node_finished (req);
+  probe *n;
+  probe_finished (req);
   if (chain_made == CHAIN)
     return 0;
   n = &chain[chain_made++];
-  node_add (&chain_group, n, chain_made % 3 ? EIO_NOP : EIO_GROUP);
+  probe_add (&chain_group, n, chain_made % 3 ? EIO_NOP : EIO_GROUP);
   n->req.finish = add_next;
   return 0;
 }
@@ -297,7 +188,7 @@ START_TEST (members_can_be_added_from_members_callbacks)
 {
   int i;
   host_start ();
-  node_submit (&chain_group, EIO_GROUP);
+  probe_submit (&chain_group, EIO_GROUP);
   add_next (&chain_group.req);
   chain_group.finishes = 0;
   host_drain ();
@@ -312,7 +203,7 @@ END_TEST
 
 /* The group's list is of those that are not finished, and size counts it. */
 static void
-check_list (node *g, const node *members, unsigned n)
+check_list (probe *g, const probe *members, unsigned n)
 {
   unsigned i, live = 0, listed = 0;
   eio_req *r;
@@ -321,7 +212,7 @@ check_list (node *g, const node *members, unsigned n)
   for (r = g->req.grp_first; r && listed <= n; r = r->grp_next, ++listed)
     {
       ck_assert_ptr_eq (r->grp, &g->req);
-      ck_assert_int_eq (node_of (r)->finishes, 0);
+      ck_assert_int_eq (probe_of (r)->finishes, 0);
     }
   ck_assert_uint_eq (listed, live);
   assert_size (g, live);
@@ -331,13 +222,13 @@ check_list (node *g, const node *members, unsigned n)
 START_TEST (size_and_list_are_the_live_members)
 {
   static const int pris[5] = { 3, 0, 1, 4, 2 };
-  node g, m[5];
+  probe g, m[5];
   int i;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   for (i = 0; i < 5; ++i)
     {
-      node_fill (&m[i], EIO_NOP);
+      probe_fill (&m[i], EIO_NOP);
       m[i].req.pri = pris[(i + _i) % 5];
       eio_submit (&m[i].req);
       eio_grp_add (&g.req, &m[i].req);
@@ -357,11 +248,11 @@ END_TEST
 
 START_TEST (an_executed_request_can_still_join)
 {
-  node g, m;
+  probe g, m;
   host_start ();
-  node_submit (&m, EIO_NOP);
+  probe_submit (&m, EIO_NOP);
   wait_until (eio_npending () == 1);
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   ck_assert_int_eq (eio_grp_add (&g.req, &m.req), 0);
   assert_size (&g, 1);
   host_drain ();
@@ -374,11 +265,11 @@ END_TEST
 /* Cancelled in the queue, and cancelled with the result pending. */
 START_TEST (cancelled_members_do_not_hold_the_group)
 {
-  node g, m, other;
+  probe g, m, other;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m, EIO_NOP);
-  node_add (&g, &other, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
+  probe_add (&g, &other, EIO_NOP);
   if (_i)
     execute_all ();
   eio_cancel (&m.req);
@@ -393,12 +284,12 @@ END_TEST
 
 START_TEST (nested_groups_finish_from_the_inside)
 {
-  node outer, middle, inner, m;
+  probe outer, middle, inner, m;
   start_paused ();
-  node_submit (&outer, EIO_GROUP);
-  node_add (&outer, &middle, EIO_GROUP);
-  node_add (&middle, &inner, EIO_GROUP);
-  node_add (&inner, &m, EIO_NOP);
+  probe_submit (&outer, EIO_GROUP);
+  probe_add (&outer, &middle, EIO_GROUP);
+  probe_add (&middle, &inner, EIO_GROUP);
+  probe_add (&inner, &m, EIO_NOP);
   assert_size (&outer, 1);
   assert_size (&middle, 1);
   if (_i)
@@ -419,13 +310,13 @@ END_TEST
 
 START_TEST (groups_use_no_worker)
 {
-  node outer, inner, alone;
+  probe outer, inner, alone;
   host_start ();
   if (_i)
     eio_set_max_parallel (0);
-  node_submit (&outer, EIO_GROUP);
-  node_add (&outer, &inner, EIO_GROUP);
-  node_submit (&alone, EIO_GROUP);
+  probe_submit (&outer, EIO_GROUP);
+  probe_add (&outer, &inner, EIO_GROUP);
+  probe_submit (&alone, EIO_GROUP);
   ck_assert_uint_eq (eio_nready (), 0);
   ck_assert_uint_eq (eio_nthreads (), 0);
   ck_assert_int_eq (eio_poll (), 0);
@@ -468,8 +359,8 @@ on_small_stack (void *(*proc) (void *), void *arg)
 
 typedef struct
 {
-  node *groups; /* each a member of the one before it */
-  node leaf;
+  probe *groups; /* each a member of the one before it */
+  probe leaf;
 } nest;
 
 static void
@@ -480,12 +371,12 @@ nest_make (nest *t, int with_leaf)
   ck_assert_ptr_nonnull (t->groups);
   for (i = 0; i < MANY; ++i)
     {
-      node_submit (&t->groups[i], EIO_GROUP);
+      probe_submit (&t->groups[i], EIO_GROUP);
       if (i)
         eio_grp_add (&t->groups[i - 1].req, &t->groups[i].req);
     }
   if (with_leaf)
-    node_add (&t->groups[MANY - 1], &t->leaf, EIO_NOP);
+    probe_add (&t->groups[MANY - 1], &t->leaf, EIO_NOP);
 }
 
 /* Counts the groups from the given one on that had these calls. */
@@ -598,13 +489,13 @@ END_TEST
 /* Members that need workers, and members that do not. */
 START_TEST (wide_group_finishes_after_all_members)
 {
-  node g, *m = calloc (MANY, sizeof *m);
+  probe g, *m = calloc (MANY, sizeof *m);
   int i, done = 0, last = 0;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   for (i = 0; i < MANY; ++i)
     {
-      node_submit (&m[i], _i ? EIO_GROUP : EIO_NOP);
+      probe_submit (&m[i], _i ? EIO_GROUP : EIO_NOP);
       eio_grp_add (&g.req, &m[i].req);
     }
   assert_size (&g, MANY);
@@ -625,13 +516,13 @@ END_TEST
 
 START_TEST (wide_group_is_cancelled)
 {
-  node g, *m = calloc (MANY, sizeof *m);
+  probe g, *m = calloc (MANY, sizeof *m);
   int i, done = 0;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   for (i = 0; i < MANY; ++i)
     {
-      node_submit (&m[i], EIO_NOP);
+      probe_submit (&m[i], EIO_NOP);
       eio_grp_add (&g.req, &m[i].req);
     }
   eio_grp_cancel (&g.req);
@@ -657,15 +548,15 @@ enum
 /* What feed_source adds: step at a time, until there are total. */
 static struct
 {
-  node group, nodes[TOTAL];
+  probe group, nodes[TOTAL];
   int type, step, total, made, calls;
 } source;
 
-static node *
+static probe *
 source_add (void)
 {
-  node *n = &source.nodes[source.made++];
-  node_add (&source.group, n, source.type);
+  probe *n = &source.nodes[source.made++];
+  probe_add (&source.group, n, source.type);
   return n;
 }
 
@@ -696,7 +587,7 @@ source_start (int step, int total)
   source.type = EIO_NOP;
   source.step = step;
   source.total = total;
-  node_submit (&source.group, EIO_GROUP);
+  probe_submit (&source.group, EIO_GROUP);
 }
 
 static void
@@ -768,9 +659,9 @@ END_TEST
 
 START_TEST (a_member_that_exists_counts_against_the_limit)
 {
-  node m;
+  probe m;
   source_start (1, TOTAL);
-  node_add (&source.group, &m, EIO_NOP);
+  probe_add (&source.group, &m, EIO_NOP);
   source_feed (1);
   ck_assert_int_eq (source.calls, 0);
   eio_grp_limit (&source.group.req, 2);
@@ -876,7 +767,7 @@ raise_limit (eio_req *req)
   int calls = source.calls;
   eio_grp_limit (&source.group.req, 6);
   ck_assert_int_gt (source.calls, calls);
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 START_TEST (limit_can_be_raised_in_a_members_callback)
@@ -1010,7 +901,7 @@ static int early; /* the group finished before it might */
 static void
 feed_and_wait (eio_req *grp)
 {
-  node *n;
+  probe *n;
   ++source.calls;
   if (source.made == source.total)
     return;
@@ -1083,14 +974,14 @@ END_TEST
 /* Members that are queued, and members whose results are pending. */
 START_TEST (grp_cancel_cancels_members_and_not_the_group)
 {
-  node g, inner, m[3];
+  probe g, inner, m[3];
   start_paused ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   g.req.result = 11;
-  node_add (&g, &m[0], EIO_NOP);
-  node_add (&g, &inner, EIO_GROUP);
-  node_add (&inner, &m[1], EIO_NOP);
-  node_add (&g, &m[2], EIO_NOP);
+  probe_add (&g, &m[0], EIO_NOP);
+  probe_add (&g, &inner, EIO_GROUP);
+  probe_add (&inner, &m[1], EIO_NOP);
+  probe_add (&g, &m[2], EIO_NOP);
   if (_i)
     execute_all ();
   eio_grp_cancel (&g.req);
@@ -1110,9 +1001,9 @@ END_TEST
 
 START_TEST (grp_cancel_of_an_empty_group_changes_nothing)
 {
-  node g;
+  probe g;
   host_start ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   eio_grp_cancel (&g.req);
   ck_assert_int_eq (eio_poll (), 0);
   assert_done (&g);
@@ -1154,7 +1045,7 @@ static int
 cancel_the_rest (eio_req *req)
 {
   eio_grp_cancel (&source.group.req);
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 /* "I have what I was looking for." */
@@ -1178,12 +1069,12 @@ END_TEST
 /* The group itself is not cancelled, so members may still be added. */
 START_TEST (group_waits_for_what_is_added_after_grp_cancel)
 {
-  node g, old, late;
+  probe g, old, late;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &old, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &old, EIO_NOP);
   eio_grp_cancel (&g.req);
-  node_add (&g, &late, EIO_NOP);
+  probe_add (&g, &late, EIO_NOP);
   ck_assert_int_eq (eio_poll (), 0);
   assert_live (&g);
   resume (1);
@@ -1196,12 +1087,12 @@ END_TEST
 
 START_TEST (what_joins_a_cancelled_group_is_cancelled)
 {
-  node g, old, late;
+  probe g, old, late;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &old, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &old, EIO_NOP);
   eio_cancel (&g.req);
-  node_add (&g, &late, EIO_NOP);
+  probe_add (&g, &late, EIO_NOP);
   ck_assert (EIO_CANCELLED (&late.req));
   resume (1);
   host_drain ();
@@ -1215,14 +1106,14 @@ END_TEST
  * The end of a group                                                        *
  *****************************************************************************/
 
-static node late;
+static probe late;
 static int late_result, late_errno;
 static int trail; /* 'b' before the call, 'a' after it */
 
 static void
 add_late (eio_req *grp)
 {
-  node_submit (&late, EIO_NOP);
+  probe_submit (&late, EIO_NOP);
   if (write (trail, "b", 1) != 1)
     _exit (10);
   errno = 0;
@@ -1249,10 +1140,10 @@ add_nothing (eio_req *grp)
 static int
 add_to_finished_group (int in_destroy)
 {
-  static node g;
+  static probe g;
   double end = now () + 60;
   host_start ();
-  node_fill (&g, EIO_GROUP);
+  probe_fill (&g, EIO_GROUP);
   g.req.finish = in_destroy ? 0 : add_in_finish;
   g.req.destroy = in_destroy ? add_late : add_nothing;
   eio_submit (&g.req);
@@ -1310,10 +1201,10 @@ END_TEST
 
 START_TEST (last_members_value_ends_poll_before_the_group)
 {
-  node g, m;
+  probe g, m;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
   m.ret = 7;
   ck_assert_int_eq (eio_poll (), 0);
   resume (1);
@@ -1329,11 +1220,11 @@ END_TEST
 
 START_TEST (inner_groups_value_ends_poll_before_the_outer_group)
 {
-  node outer, inner, m;
+  probe outer, inner, m;
   start_paused ();
-  node_submit (&outer, EIO_GROUP);
-  node_add (&outer, &inner, EIO_GROUP);
-  node_add (&inner, &m, EIO_NOP);
+  probe_submit (&outer, EIO_GROUP);
+  probe_add (&outer, &inner, EIO_GROUP);
+  probe_add (&inner, &m, EIO_NOP);
   inner.ret = -9;
   resume (1);
   while (!inner.finishes)
@@ -1353,17 +1244,17 @@ END_TEST
 /* Its finish has not started: it is still a group to add to. */
 START_TEST (a_group_that_is_about_to_finish_takes_members)
 {
-  node g, m, more;
+  probe g, m, more;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
   m.ret = 7;
   resume (1);
   while (!m.finishes)
     host_poll ();
   assert_live (&g);
   eio_set_max_parallel (0);
-  node_add (&g, &more, EIO_NOP);
+  probe_add (&g, &more, EIO_NOP);
   ck_assert_int_eq (eio_poll (), 0);
   assert_live (&g);
   resume (1);
@@ -1381,19 +1272,19 @@ poll_on (eio_req *req)
     host_poll ();
   eio_poll ();
   early += chain_group.finishes;
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 /* Of three members, one or all wait for the others in their callbacks. */
 START_TEST (nested_poll_in_a_member_never_finishes_the_group)
 {
-  node m[3];
+  probe m[3];
   int i;
   start_paused ();
-  node_submit (&chain_group, EIO_GROUP);
+  probe_submit (&chain_group, EIO_GROUP);
   for (i = 0; i < 3; ++i)
     {
-      node_add (&chain_group, &m[i], EIO_NOP);
+      probe_add (&chain_group, &m[i], EIO_NOP);
       if (i == 0 || _i)
         m[i].req.finish = poll_on;
     }
@@ -1413,11 +1304,11 @@ END_TEST
 
 START_TEST (nested_poll_in_a_group_never_finishes_the_outer_one)
 {
-  node inner, m;
+  probe inner, m;
   start_paused ();
-  node_submit (&chain_group, EIO_GROUP);
-  node_add (&chain_group, &inner, EIO_GROUP);
-  node_add (&inner, &m, EIO_NOP);
+  probe_submit (&chain_group, EIO_GROUP);
+  probe_add (&chain_group, &inner, EIO_GROUP);
+  probe_add (&inner, &m, EIO_NOP);
   inner.req.finish = poll_on;
   resume (1);
   while (!chain_group.finishes)
@@ -1431,9 +1322,9 @@ END_TEST
 
 START_TEST (nested_poll_in_its_own_finish_leaves_a_group_alone)
 {
-  node g;
+  probe g;
   host_start ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   g.req.finish = poll_on;
   ck_assert_int_eq (eio_poll (), 0);
   assert_done (&g);
@@ -1445,13 +1336,13 @@ static jmp_buf away;
 static int
 leave (eio_req *req)
 {
-  node_finished (req);
+  probe_finished (req);
   longjmp (away, 1);
 }
 
 /* After a callback jumped away, nothing else tells the host to poll. */
 static void
-poll_to_the_end (node *g)
+poll_to_the_end (probe *g)
 {
   eio_poll ();
   wait_until ((eio_poll (), g->finishes));
@@ -1461,10 +1352,10 @@ poll_to_the_end (node *g)
 
 START_TEST (a_callback_that_jumps_away_does_not_stick_the_group)
 {
-  static node g, m;
+  static probe g, m;
   host_start ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m, EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
   m.req.finish = leave;
   if (!setjmp (away))
     for (;;)
@@ -1478,11 +1369,11 @@ END_TEST
 
 START_TEST (an_inner_group_that_jumps_away_does_not_stick_the_outer)
 {
-  static node outer, inner, m;
+  static probe outer, inner, m;
   host_start ();
-  node_submit (&outer, EIO_GROUP);
-  node_add (&outer, &inner, EIO_GROUP);
-  node_add (&inner, &m, EIO_NOP);
+  probe_submit (&outer, EIO_GROUP);
+  probe_add (&outer, &inner, EIO_GROUP);
+  probe_add (&inner, &m, EIO_NOP);
   inner.req.finish = leave;
   if (!setjmp (away))
     for (;;)
@@ -1498,7 +1389,7 @@ END_TEST
 static int
 poll_until_it_jumps (eio_req *req)
 {
-  node_finished (req);
+  probe_finished (req);
   while (host_poll () >= 0)
     ;
   return 0;
@@ -1507,14 +1398,14 @@ poll_until_it_jumps (eio_req *req)
 /* One callback jumps out of the other's nested eio_poll, and of that. */
 START_TEST (a_jump_out_of_nested_callbacks_ends_both)
 {
-  static node g, m[3];
+  static probe g, m[3];
   start_paused ();
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m[0], EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m[0], EIO_NOP);
   m[0].req.finish = poll_until_it_jumps;
-  node_add (&g, &m[1], EIO_NOP);
+  probe_add (&g, &m[1], EIO_NOP);
   m[1].req.finish = leave;
-  node_add (&g, &m[2], EIO_NOP);
+  probe_add (&g, &m[2], EIO_NOP);
   resume (1);
   if (!setjmp (away))
     for (;;)
@@ -1528,21 +1419,21 @@ START_TEST (a_jump_out_of_nested_callbacks_ends_both)
 }
 END_TEST
 
-static node extra;
+static probe extra;
 
 static void
 add_extra (eio_req *req)
 {
-  node_destroyed (req);
-  node_add (&chain_group, &extra, EIO_NOP);
+  probe_destroyed (req);
+  probe_add (&chain_group, &extra, EIO_NOP);
 }
 
 START_TEST (a_members_destroy_can_add_another)
 {
-  node m;
+  probe m;
   host_start ();
-  node_submit (&chain_group, EIO_GROUP);
-  node_add (&chain_group, &m, EIO_NOP);
+  probe_submit (&chain_group, EIO_GROUP);
+  probe_add (&chain_group, &m, EIO_NOP);
   m.req.destroy = add_extra;
   while (!chain_group.finishes)
     host_poll ();
@@ -1563,14 +1454,13 @@ static void
 pass_gate (eio_req *req)
 {
   (void)req;
-  while (sem_wait (&gate))
-    ;
+  take (&gate);
 }
 
 static void
-fill_gated (node *n, eio_cb finish)
+fill_gated (probe *n, eio_cb finish)
 {
-  node_fill (n, EIO_CUSTOM);
+  probe_fill (n, EIO_CUSTOM);
   n->req.feed = pass_gate;
   n->req.finish = finish;
 }
@@ -1578,8 +1468,8 @@ fill_gated (node *n, eio_cb finish)
 static int
 submit_again (eio_req *req)
 {
-  node_finished (req);
-  if (node_of (req)->finishes == 1)
+  probe_finished (req);
+  if (probe_of (req)->finishes == 1)
     eio_submit (req);
   return 0;
 }
@@ -1588,14 +1478,14 @@ submit_again (eio_req *req)
 static int
 zero_and_submit_again (eio_req *req)
 {
-  node_finished (req);
-  if (node_of (req)->finishes > 1)
+  probe_finished (req);
+  if (probe_of (req)->finishes > 1)
     return 0;
   memset (req, 0, sizeof *req);
   req->type = EIO_CUSTOM;
   req->feed = pass_gate;
   req->finish = zero_and_submit_again;
-  req->destroy = node_destroyed;
+  req->destroy = probe_destroyed;
   eio_submit (req);
   return 0;
 }
@@ -1605,15 +1495,15 @@ zero_and_submit_again (eio_req *req)
 static void
 check_submitted_again (eio_cb again)
 {
-  node g, m[3];
+  probe g, m[3];
   start_paused ();
   sem_init (&gate, 0, 1);
-  node_submit (&g, EIO_GROUP);
-  node_add (&g, &m[0], EIO_NOP);
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m[0], EIO_NOP);
   fill_gated (&m[1], again);
   eio_submit (&m[1].req);
   eio_grp_add (&g.req, &m[1].req);
-  node_add (&g, &m[2], EIO_NOP);
+  probe_add (&g, &m[2], EIO_NOP);
   resume (2);
   while (!g.finishes)
     host_poll ();
@@ -1644,7 +1534,7 @@ END_TEST
 /* The group has no other member, and its feeder a turn to take. */
 START_TEST (member_submitted_again_makes_room_for_the_feeder)
 {
-  node *m;
+  probe *m;
   source_start (1, 5);
   sem_init (&gate, 0, 1);
   m = &source.nodes[source.made++];
@@ -1669,7 +1559,7 @@ END_TEST
 static int
 rejoin (eio_req *req)
 {
-  if (++node_of (req)->finishes < 5)
+  if (++probe_of (req)->finishes < 5)
     {
       eio_submit (req);
       ck_assert_int_eq (eio_grp_add (&chain_group.req, req), 0);
@@ -1679,10 +1569,10 @@ rejoin (eio_req *req)
 
 START_TEST (member_submitted_again_may_join_again)
 {
-  node m;
+  probe m;
   host_start ();
-  node_submit (&chain_group, EIO_GROUP);
-  node_add (&chain_group, &m, EIO_NOP);
+  probe_submit (&chain_group, EIO_GROUP);
+  probe_add (&chain_group, &m, EIO_NOP);
   m.req.finish = rejoin;
   while (!chain_group.finishes)
     host_poll ();
@@ -1730,7 +1620,7 @@ static int
 set_in_callback (eio_req *req)
 {
   set_values (&chain_group.req);
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 enum
@@ -1745,16 +1635,16 @@ enum
 /* The member fails, which is no concern of the group's. */
 START_TEST (what_the_owner_sets_is_there_at_the_end)
 {
-  node m;
+  probe m;
   eio_req *g = &chain_group.req;
   start_paused ();
-  node_fill (&chain_group, EIO_GROUP);
+  probe_fill (&chain_group, EIO_GROUP);
   g->finish = check_in_finish;
   g->destroy = check_values;
   if (_i == SET_BEFORE)
     set_values (g);
   eio_submit (g);
-  node_add (&chain_group, &m, EIO_UNLINK);
+  probe_add (&chain_group, &m, EIO_UNLINK);
   if (_i == SET_AFTER)
     set_values (g);
   ck_assert_int_eq (eio_poll (), 0);
@@ -1771,7 +1661,7 @@ END_TEST
 
 START_TEST (an_empty_group_keeps_the_owners_values)
 {
-  node_fill (&chain_group, EIO_GROUP);
+  probe_fill (&chain_group, EIO_GROUP);
   set_values (&chain_group.req);
   chain_group.req.finish = check_in_finish;
   chain_group.req.destroy = check_values;
@@ -1790,16 +1680,16 @@ check_zero (eio_req *req)
   ck_assert_ptr_null (req->ptr1);
   ck_assert_ptr_null (req->ptr2);
   ck_assert_int_eq (req->int1, 0);
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 START_TEST (what_nobody_sets_stays_zero)
 {
-  node g, m;
+  probe g, m;
   start_paused ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   g.req.finish = check_zero;
-  node_add (&g, &m, EIO_UNLINK);
+  probe_add (&g, &m, EIO_UNLINK);
   ck_assert_int_eq (eio_poll (), 0);
   resume (1);
   host_drain ();
@@ -1812,15 +1702,15 @@ check_buffers (eio_req *req)
 {
   ck_assert_str_eq (req->ptr1, "one");
   ck_assert_str_eq (req->ptr2, "two");
-  return node_finished (req);
+  return probe_finished (req);
 }
 
 /* Leaks show under a leak checker. */
 START_TEST (flagged_buffers_of_a_group_are_freed)
 {
-  node g;
+  probe g;
   host_start ();
-  node_submit (&g, EIO_GROUP);
+  probe_submit (&g, EIO_GROUP);
   g.req.ptr1 = strdup ("one");
   g.req.ptr2 = strdup ("two");
   g.req.flags |= EIO_FLAG_PTR1_FREE | EIO_FLAG_PTR2_FREE;
@@ -1852,10 +1742,10 @@ END_TEST
 /* From EIO_PRI_MIN to EIO_PRI_MAX. */
 START_TEST (eio_submit_keeps_a_groups_priority)
 {
-  node g;
+  probe g;
   int seen = -100;
   host_start ();
-  node_fill (&g, EIO_GROUP);
+  probe_fill (&g, EIO_GROUP);
   g.req.pri = _i;
   g.req.data = &seen;
   g.req.finish = note_pri;
@@ -1879,12 +1769,12 @@ START_TEST (groups_take_their_turn_by_priority)
   static const int pris[5] = { -4, 0, 1, -3, 3 };
   static const int types[5] = { EIO_GROUP, EIO_NOP, EIO_GROUP, EIO_NOP,
                                 EIO_NOP };
-  node n[5];
+  probe n[5];
   int i, top = 0;
   host_start ();
   for (i = 0; i < 5; ++i)
     {
-      node_fill (&n[i], types[i]);
+      probe_fill (&n[i], types[i]);
       n[i].req.pri = pris[i];
       eio_submit (&n[i].req);
     }
@@ -1902,12 +1792,12 @@ END_TEST
 
 START_TEST (group_counts_until_it_is_looked_at)
 {
-  node outer, inner, m;
+  probe outer, inner, m;
   start_paused ();
-  node_submit (&outer, EIO_GROUP);
+  probe_submit (&outer, EIO_GROUP);
   ck_assert_uint_eq (eio_nreqs (), 1);
-  node_add (&outer, &inner, EIO_GROUP);
-  node_add (&inner, &m, EIO_NOP);
+  probe_add (&outer, &inner, EIO_GROUP);
+  probe_add (&inner, &m, EIO_NOP);
   ck_assert_uint_eq (eio_nreqs (), 3);
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_uint_eq (eio_nreqs (), 1);
@@ -1928,19 +1818,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-static TCase *
-new_case (Suite *s, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 120);
-  suite_add_tcase (s, tc);
-  return tc;
-}
-
 static void
 add_members (Suite *s)
 {
-  TCase *tc = new_case (s, "members");
+  TCase *tc = add_case (s, "members", 120, 0, 0);
   tcase_add_test (tc, empty_group_finishes_on_next_poll);
   tcase_add_test (tc, null_callbacks_are_fine);
   tcase_add_test (tc, adding_null_does_nothing);
@@ -1961,7 +1842,7 @@ add_members (Suite *s)
 static void
 add_sizes (Suite *s)
 {
-  TCase *tc = new_case (s, "sizes");
+  TCase *tc = add_case (s, "sizes", 120, 0, 0);
   tcase_add_loop_test (tc, deep_nesting_finishes_without_stack, 0, 4);
   tcase_add_test (tc, deep_nesting_is_cancelled_without_stack);
   tcase_add_test (tc, members_of_deep_nesting_are_cancelled_without_stack);
@@ -1972,7 +1853,7 @@ add_sizes (Suite *s)
 static void
 add_feeders (Suite *s)
 {
-  TCase *tc = new_case (s, "feeders");
+  TCase *tc = add_case (s, "feeders", 120, 0, 0);
   tcase_add_test (tc, feeder_is_called_while_live_members_are_below_the_limit);
   tcase_add_test (tc, feeder_may_exceed_the_limit);
   tcase_add_test (tc, a_member_that_exists_counts_against_the_limit);
@@ -1997,7 +1878,7 @@ add_feeders (Suite *s)
 static void
 add_cancelling (Suite *s)
 {
-  TCase *tc = new_case (s, "cancelling");
+  TCase *tc = add_case (s, "cancelling", 120, 0, 0);
   tcase_add_loop_test (tc, grp_cancel_cancels_members_and_not_the_group, 0, 2);
   tcase_add_test (tc, grp_cancel_of_an_empty_group_changes_nothing);
   tcase_add_test (tc, grp_cancel_drops_the_feeder);
@@ -2010,7 +1891,7 @@ add_cancelling (Suite *s)
 static void
 add_endings (Suite *s)
 {
-  TCase *tc = new_case (s, "endings");
+  TCase *tc = add_case (s, "endings", 120, 0, 0);
   tcase_add_loop_test (tc, adding_to_a_finished_group_is_diagnosed, 0, 2);
   tcase_add_test (tc, last_members_value_ends_poll_before_the_group);
   tcase_add_test (tc, inner_groups_value_ends_poll_before_the_outer_group);
@@ -2028,7 +1909,7 @@ add_endings (Suite *s)
 static void
 add_owners (Suite *s)
 {
-  TCase *tc = new_case (s, "owners");
+  TCase *tc = add_case (s, "owners", 120, 0, 0);
   tcase_add_loop_test (tc, what_the_owner_sets_is_there_at_the_end, 0, SETS);
   tcase_add_test (tc, an_empty_group_keeps_the_owners_values);
   tcase_add_test (tc, what_nobody_sets_stays_zero);

@@ -30,7 +30,6 @@
 # include <malloc.h>
 #endif
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
 #define MIB ((off_t)1 << 20)
 #define GIB ((off_t)1 << 30)
 
@@ -1709,20 +1708,10 @@ END_TEST
  * Suite                                                                     *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, host_start, 0);
-  tcase_set_timeout (tc, 120);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_transfer_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "read, write");
+  TCase *tc = add_case (suite, "read, write", 120, host_start, 0);
   tcase_add_test (tc, read_at_an_offset_leaves_the_position);
   tcase_add_test (tc, read_at_a_negative_offset_reads_at_the_position);
   tcase_add_test (tc, write_at_an_offset_leaves_the_position);
@@ -1736,7 +1725,7 @@ add_transfer_tests (Suite *suite)
   tcase_add_test (tc, write_to_a_broken_pipe_fails_without_a_signal);
   tcase_add_test (tc, success_shows_no_errno_of_an_earlier_request);
 
-  tc = add_case (suite, "seek, ftruncate");
+  tc = add_case (suite, "seek, ftruncate", 120, host_start, 0);
   tcase_add_test (tc, seek_gives_the_new_position_in_offs);
   tcase_add_test (tc, seek_reports_the_systems_errors);
 #ifdef SEEK_DATA
@@ -1749,7 +1738,7 @@ add_transfer_tests (Suite *suite)
 static void
 add_slurp_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "slurp");
+  TCase *tc = add_case (suite, "slurp", 120, host_start, 0);
   tcase_add_loop_test (tc, slurp_reads_the_range, 0, LENGTH (slurps));
   tcase_add_loop_test (tc, slurp_fills_the_callers_buffer, 0,
                        LENGTH (slurps));
@@ -1768,7 +1757,7 @@ static void
 add_sendfile_tests (Suite *suite)
 {
   const int n = LENGTH (senders);
-  TCase *tc = add_case (suite, "sendfile");
+  TCase *tc = add_case (suite, "sendfile", 120, host_start, 0);
   tcase_add_loop_test (tc, sendfile_copies_to_files, 0, n);
   tcase_add_loop_test (tc, sendfile_appends_in_append_mode, 0, n);
   tcase_add_loop_test (tc, sendfile_copies_to_pipes_and_sockets, 0, n);
@@ -1788,7 +1777,7 @@ add_sendfile_tests (Suite *suite)
 static void
 add_descriptor_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "descriptors");
+  TCase *tc = add_case (suite, "descriptors", 120, host_start, 0);
 #ifdef __linux__
   tcase_add_test (tc, readahead_gives_what_the_system_gives);
   tcase_add_test (tc, sync_requests_give_what_the_system_gives);
@@ -1821,7 +1810,7 @@ under_valgrind (void)
 static void
 add_other_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "busy, custom");
+  TCase *tc = add_case (suite, "busy, custom", 120, host_start, 0);
   tcase_add_test (tc, busy_sleeps_at_least_its_time);
   tcase_add_test (tc, busy_without_a_delay_returns);
   tcase_add_test (tc, custom_runs_in_a_worker_and_sets_the_result);
@@ -1830,7 +1819,7 @@ add_other_tests (Suite *suite)
 
   if (under_valgrind ())
     return;
-  tc = add_case (suite, "interruption");
+  tc = add_case (suite, "interruption", 120, host_start, 0);
   tcase_add_test (tc, interrupted_reads_are_tried_again);
   tcase_add_test (tc, interrupted_opens_are_tried_again);
   tcase_add_test (tc, interrupted_waits_for_locks_are_tried_again);

@@ -19,8 +19,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /* Sanitizers turn the locking of memory into nothing, as they have reserved
  * too much of it. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
@@ -690,27 +688,17 @@ END_TEST
  * Suite                                                                     *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, start, 0);
-  tcase_set_timeout (tc, 60);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("memory");
-  TCase *tc = add_case (suite, "msync");
+  TCase *tc = add_case (suite, "msync", 60, start, 0);
   tcase_add_test (tc, msync_takes_all_flags);
   tcase_add_test (tc, msync_invalidate_is_passed_on);
   tcase_add_loop_test (tc, msync_widens_the_range_to_whole_pages, 0,
                        LENGTH (ranges));
 
-  tc = add_case (suite, "mtouch");
+  tc = add_case (suite, "mtouch", 60, start, 0);
   tcase_add_loop_test (tc, mtouch_brings_pages_in, 0, 2);
   tcase_add_test (tc, mtouch_changes_no_contents);
   tcase_add_test (tc, mtouch_modifies_only_when_told_to);
@@ -721,7 +709,7 @@ main (void)
   tcase_add_test (tc, cancelled_mtouch_stops);
   tcase_add_test (tc, no_bytes_are_no_work);
 
-  tc = add_case (suite, "mlock");
+  tc = add_case (suite, "mlock", 60, start, 0);
   tcase_add_test (tc, mlock_locks_whole_pages);
   tcase_add_test (tc, mlock_of_nothing_is_enomem);
   tcase_add_test (tc, locking_obeys_the_limit);

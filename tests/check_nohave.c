@@ -403,20 +403,11 @@ START_TEST (groups_cancellation_and_counters_work)
 }
 END_TEST
 
-/* After each test. */
-static void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("nohave");
-  TCase *tc = tcase_create ("nohave");
-  tcase_set_timeout (tc, 100);
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "nohave", 100, 0, stop_workers);
   tcase_add_test (tc, no_have_name_is_defined);
   tcase_add_test (tc, readahead_is_emulated_by_reading);
   tcase_add_test (tc, sendfile_is_emulated_between_files);
@@ -432,6 +423,5 @@ main (void)
   tcase_add_test (tc, paths_are_resolved);
   tcase_add_test (tc, working_directories_work);
   tcase_add_test (tc, groups_cancellation_and_counters_work);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

@@ -12,37 +12,7 @@
 #endif
 
 #include "support.h"
-#include "ecb.h"
-
-/* Whatever eio.c includes has to come before its names are replaced. */
-#include <assert.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/select.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
-#include <utime.h>
+#include "counting.h"
 
 /*****************************************************************************
  * The allocator                                                             *
@@ -50,7 +20,6 @@
 
 enum { ONE, ALL_FROM };
 
-static atomic_long live;      /* blocks handed out and not freed */
 static atomic_int asked;      /* allocations since starve () */
 static atomic_int refused;    /* of which so many failed */
 static atomic_int fail_at;    /* which fails, from 1; 0: none */
@@ -83,54 +52,6 @@ out_of_memory (void)
   ++refused;
   errno = ENOMEM;
   return 1;
-}
-
-static void *
-counted (void *p)
-{
-  if (p)
-    ++live;
-  return p;
-}
-
-/* Not zero, as fresh memory is by chance. */
-ecb_unused static void *
-fault_malloc (size_t size)
-{
-  void *p = out_of_memory () ? 0 : counted (malloc (size));
-
-  return p ? memset (p, 0x55, size) : 0;
-}
-
-ecb_unused static void *
-fault_calloc (size_t count, size_t size)
-{
-  return out_of_memory () ? 0 : counted (calloc (count, size));
-}
-
-ecb_unused static void *
-fault_realloc (void *p, size_t size)
-{
-  void *q;
-
-  if (out_of_memory ())
-    return 0;
-  q = realloc (p, size);
-  return p ? q : counted (q);
-}
-
-ecb_unused static char *
-fault_strdup (const char *s)
-{
-  return out_of_memory () ? 0 : counted (strdup (s));
-}
-
-ecb_unused static void
-fault_free (void *p)
-{
-  if (p)
-    --live;
-  free (p);
 }
 
 /* A poor system: it lacks readahead, says of files that they are empty, and
@@ -230,24 +151,11 @@ syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
 #undef mlock
 #undef mlockall
 
+#include "sample.h"
+
 /*****************************************************************************
  * A sample of every request                                                 *
  *****************************************************************************/
-
-/* Descriptors, fixed so that the samples can be constant.  SPARE is what
- * close closes, DUP what dup2 makes; writes to APPEND have to emulate
- * sendfile. */
-enum { DATA = 60, OUT, APPEND, SPARE, DUP };
-
-enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
-static char path[PATHS][5000];
-static const char *const names[PATHS]
-  = { "file", "dir", "link", "old", "new", "sub" };
-
-enum { LENGTH = 100000, ENTRIES = 150 };
-static char content[LENGTH];
-static char buffer[LENGTH];
-static char mapped[65536] __attribute__ ((aligned (65536)));
 
 static void
 answer (eio_req *req)
@@ -268,13 +176,6 @@ typedef struct
 
 /* clang-format off */
 #define S(name, how, ...) { #name, how, { .type = EIO_##name, __VA_ARGS__ } }
-#define P(name)      .ptr1 = path[name##_PATH]
-#define TO(name)     .ptr2 = path[name##_PATH]
-#define IN(wd_path)  .ptr1 = (void *)(wd_path)
-#define FD           .int1 = DATA
-#define DENTS        .int1 = EIO_READDIR_DENTS
-#define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
-                             | EIO_READDIR_STAT_ORDER
 
 static const sample samples[] = {
   S (CUSTOM,          PLAIN, .feed = answer),
@@ -284,20 +185,20 @@ static const sample samples[] = {
   S (CLOSE,           PLAIN, .int1 = SPARE),
   S (DUP2,            PLAIN, FD, .int2 = DUP),
   S (SEEK,            PLAIN, FD, .offs = 5),
-  S (READ,            PLAIN, FD, .size = LENGTH, .ptr2 = buffer),
-  S (READ,            PLAIN, FD, .size = LENGTH + 100),
+  S (READ,            PLAIN, FD, .size = BYTES, .ptr2 = buffer),
+  S (READ,            PLAIN, FD, .size = BYTES + 100),
   S (READ,            PLAIN, FD, .size = 0),
   S (WRITE,           PLAIN, FD, .size = 9, .ptr2 = content),
   S (FCNTL,           PLAIN, FD, .int2 = F_GETFL),
   S (IOCTL,           PLAIN, FD, .int2 = FIONREAD, .ptr2 = buffer),
-  S (READAHEAD,       PLAIN, FD, .size = LENGTH),
-  S (READAHEAD,       POOR,  FD, .size = LENGTH),
-  S (SENDFILE,        PLAIN, .int1 = OUT, .int2 = DATA, .size = LENGTH),
-  S (SENDFILE,        PLAIN, .int1 = APPEND, .int2 = DATA, .size = LENGTH),
+  S (READAHEAD,       PLAIN, FD, .size = BYTES),
+  S (READAHEAD,       POOR,  FD, .size = BYTES),
+  S (SENDFILE,        PLAIN, .int1 = OUT, .int2 = DATA, .size = BYTES),
+  S (SENDFILE,        PLAIN, .int1 = APPEND, .int2 = DATA, .size = BYTES),
   S (FSTAT,           PLAIN, FD),
   S (FSTAT,           PLAIN, FD, .ptr2 = buffer),
   S (FSTATVFS,        PLAIN, FD),
-  S (FTRUNCATE,       PLAIN, FD, .offs = LENGTH),
+  S (FTRUNCATE,       PLAIN, FD, .offs = BYTES),
   S (FUTIME,          PLAIN, FD, .nv1 = 1, .nv2 = 2),
   S (FCHMOD,          PLAIN, FD, .int2 = 0640),
   S (FCHOWN,          PLAIN, FD, .int2 = -1, .int3 = -1),
@@ -328,9 +229,9 @@ static const sample samples[] = {
   S (STATVFS,         PLAIN, P (FILE)),
   S (STATVFS,         WD,    IN ("../file")),
   S (STATVFS,         WD | POOR, IN ("../file")),
-  S (TRUNCATE,        PLAIN, P (FILE), .offs = LENGTH),
-  S (TRUNCATE,        WD,    IN ("../file"), .offs = LENGTH),
-  S (TRUNCATE,        WD | POOR, IN ("../file"), .offs = LENGTH),
+  S (TRUNCATE,        PLAIN, P (FILE), .offs = BYTES),
+  S (TRUNCATE,        WD,    IN ("../file"), .offs = BYTES),
+  S (TRUNCATE,        WD | POOR, IN ("../file"), .offs = BYTES),
   S (UTIME,           PLAIN, P (FILE), .nv1 = 1, .nv2 = 2),
   S (CHMOD,           PLAIN, P (FILE), .int2 = 0640),
   S (CHOWN,           PLAIN, P (FILE), .int2 = -1, .int3 = -1),
@@ -354,7 +255,7 @@ static const sample samples[] = {
 };
 /* clang-format on */
 
-enum { SAMPLES = sizeof samples / sizeof *samples };
+enum { SAMPLES = LENGTH (samples) };
 
 /* clang-format off */
 #define END EIO_PRI_DEFAULT, cb, data
@@ -444,54 +345,6 @@ submit_wrapper (const eio_req *r, eio_cb cb, void *data)
  * Running one                                                               *
  *****************************************************************************/
 
-/* Long names, so that they need more than one block. */
-static void
-make_directory (int entries)
-{
-  char name[300];
-  int i;
-
-  ck_assert_int_eq (mkdir (path[DIR_PATH], 0700), 0);
-  for (i = 0; i < entries; ++i)
-    {
-      snprintf (name, sizeof name, "dir/%0200d", i);
-      write_file (scratch_path (name), "", 0);
-    }
-}
-
-static void
-make_fixture (void)
-{
-  int i;
-
-  for (i = 0; i < PATHS; ++i)
-    strcpy (path[i], scratch_path (names[i]));
-  for (i = 0; i < LENGTH; ++i)
-    content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
-  write_file (path[FILE_PATH], content, LENGTH);
-  ck_assert_int_eq (symlink ("file", path[LINK_PATH]), 0);
-
-  ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
-  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_CREAT, 0600),
-                          OUT), OUT);
-  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_APPEND),
-                          APPEND), APPEND);
-}
-
-/* What each run may have used up or left. */
-static void
-renew_fixture (void)
-{
-  if (unlink (path[NEW_PATH]) < 0)
-    rmdir (path[NEW_PATH]);
-  mkdir (path[SUB_PATH], 0700);
-  write_file (path[OLD_PATH], "", 0);
-  ck_assert_int_eq (ftruncate (OUT, 0), 0);
-  ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
-  ck_assert_int_eq (dup2 (DATA, SPARE), SPARE);
-  ck_assert_int_eq (dup2 (DATA, DUP), DUP);
-}
-
 typedef struct
 {
   outcome seen; /* first, for note */
@@ -500,72 +353,13 @@ typedef struct
   eio_req req;
 } run;
 
-static unsigned long
-hash (unsigned long h, const void *data, size_t size)
-{
-  const unsigned char *p = data;
-
-  while (size--)
-    h = (h ^ *p++) * 1099511628211UL;
-  return h;
-}
-
-/* Buffers of the library are never null on success. */
-static unsigned long
-hash_bytes (const eio_req *req)
-{
-  ck_assert_ptr_nonnull (req->ptr2);
-  return hash (req->result, req->ptr2, req->result);
-}
-
-static unsigned long
-hash_names (const eio_req *req)
-{
-  const char *name = req->ptr2;
-  unsigned long h = 0;
-  int i;
-
-  for (i = 0; i < req->result; ++i, name += strlen (name) + 1)
-    h = hash (h, name, strlen (name) + 1);
-  return h;
-}
-
-/* Tells a right result from a wrong one. */
-static unsigned long
-digest (const eio_req *req)
-{
-  const struct stat *st = req->ptr2;
-
-  if (req->result < 0)
-    return req->errorno;
-  switch (req->type)
-    {
-    case EIO_READ:
-    case EIO_SLURP:
-    case EIO_READLINK:
-    case EIO_REALPATH: return hash_bytes (req);
-    case EIO_READDIR: return hash_names (req) + req->int1;
-    case EIO_STAT:
-    case EIO_LSTAT:
-    case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
-    case EIO_STATVFS:
-    case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
-    case EIO_SEEK: return req->offs;
-    case EIO_OPEN: return 0;
-    default: return req->result;
-    }
-}
-
 static int
 ended (eio_req *req)
 {
   run *r = req->data;
 
   r->digest = digest (req);
-  if (req->type == EIO_OPEN && req->result >= 0)
-    close (req->result);
-  if (req->type == EIO_WD_OPEN && req->result >= 0)
-    eio_wd_close_sync (req->wd);
+  close_result (req);
   return note (req);
 }
 
@@ -630,18 +424,6 @@ execute_starved (const sample *s, int by, int nth, int mode, run *r)
   return hungry;
 }
 
-/* A pool without workers is one that owes nothing. */
-static long
-rest (void)
-{
-  eio_set_max_parallel (0);
-  ck_assert_uint_eq (eio_nthreads (), 0);
-  ck_assert_uint_eq (eio_nreqs (), 0);
-  ck_assert_uint_eq (eio_nready (), 0);
-  ck_assert_uint_eq (eio_npending (), 0);
-  return live;
-}
-
 static void
 wake (int warm)
 {
@@ -661,11 +443,9 @@ check_starved (const sample *s, int by, int nth, int mode, int warm,
                const run *clean)
 {
   run r;
-  long blocks = rest ();
-  int fds, hungry;
+  estate before = take_stock ();
+  int hungry;
 
-  renew_fixture ();
-  fds = count_fds ();
   wake (warm);
   hungry = execute_starved (s, by, nth, mode, &r);
   if (r.seen.calls && r.digest != clean->digest)
@@ -679,10 +459,7 @@ check_starved (const sample *s, int by, int nth, int mode, int warm,
   ck_assert_int_eq (execute_starved (s, by, 0, ONE, &r), 0);
   ck_assert_int_eq (r.digest, clean->digest);
 
-  ck_assert_msg (rest () == blocks, "%s: %ld blocks, then %ld", s->name,
-                 blocks, (long)live);
-  renew_fixture ();
-  ck_assert_int_eq (count_fds (), fds);
+  assert_same_estate (before, take_stock (), s->name);
   return hungry;
 }
 
@@ -702,12 +479,15 @@ check_sample (const sample *s, int by, int mode)
       ck_assert_msg (nth < 200, "%s never succeeds", s->name);
 }
 
+/* That many files, with such long names, need more than one block. */
+enum { ENTRIES = 150, DIGITS = 200 };
+
 static void
 check_all_ways (const sample *s, int mode)
 {
   host_start ();
-  make_fixture ();
-  make_directory (s->req.type == EIO_READDIR ? ENTRIES : 0);
+  make_fixture ("file");
+  make_directory (s->req.type == EIO_READDIR ? ENTRIES : 0, DIGITS);
   if (!(s->how & WD))
     check_sample (s, BY_WRAPPER, mode);
   check_sample (s, BY_SUBMIT, mode);
@@ -860,8 +640,8 @@ START_TEST (wd_open_sync_leaves_nothing_behind)
   int nth, fds, hungry = 1;
 
   host_start ();
-  make_fixture ();
-  make_directory (0);
+  make_fixture ("file");
+  make_directory (0, 0);
   blocks = live;
   fds = count_fds ();
   for (nth = 1; hungry; ++nth)
@@ -889,7 +669,7 @@ START_TEST (sendfile_sync_leaves_nothing_behind)
   int nth, hungry = 1;
 
   host_start ();
-  make_fixture ();
+  make_fixture ("file");
   blocks = live;
   for (nth = 1; hungry; ++nth)
     {
@@ -897,12 +677,12 @@ START_TEST (sendfile_sync_leaves_nothing_behind)
 
       starve (nth, ONE);
       errno = 0;
-      result = eio_sendfile_sync (APPEND, DATA, 0, LENGTH);
+      result = eio_sendfile_sync (APPEND, DATA, 0, BYTES);
       hungry = stop_starving ();
       if (result == -1)
         ck_assert (hungry && errno == ENOMEM);
       else
-        ck_assert_int_eq (result, LENGTH);
+        ck_assert_int_eq (result, BYTES);
       ck_assert_int_eq (live, blocks);
     }
 }
@@ -918,8 +698,8 @@ START_TEST (cancelled_open_is_closed_without_memory)
   int fds;
 
   host_start ();
-  make_fixture ();
-  make_directory (0);
+  make_fixture ("file");
+  make_directory (0, 0);
   wake (1);
   blocks = rest ();
   fds = count_fds ();
@@ -977,23 +757,12 @@ tear_down (void)
   rest ();
 }
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-
-  tcase_set_timeout (tc, 60);
-  tcase_add_checked_fixture (tc, 0, tear_down);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("oom");
-  TCase *each = add_case (suite, "each request");
-  TCase *others = add_case (suite, "others");
+  TCase *each = add_case (suite, "each request", 60, 0, tear_down);
+  TCase *others = add_case (suite, "others", 60, 0, tear_down);
 
   tcase_add_loop_test (each, request_survives_one_failing_allocation, 0,
                        SAMPLES);

@@ -28,7 +28,6 @@
 # include <sys/inotify.h>
 #endif
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
 #define GIB ((off_t)1 << 30)
 
 enum { PATH_BUF = 8160 };
@@ -1145,20 +1144,10 @@ END_TEST
  * Suite                                                                     *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, host_start, 0);
-  tcase_set_timeout (tc, 60);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_general_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "all");
+  TCase *tc = add_case (suite, "all", 60, host_start, 0);
   tcase_add_test (tc, null_paths_are_einval);
   tcase_add_test (tc, empty_paths_are_enoent);
   tcase_add_test (tc, missing_directories_are_enoent);
@@ -1171,7 +1160,7 @@ add_general_tests (Suite *suite)
   tcase_add_test (tc, current_directory_is_that_of_the_execution);
   tcase_add_test (tc, credentials_are_those_of_the_execution);
 
-  tc = add_case (suite, "open");
+  tc = add_case (suite, "open", 60, host_start, 0);
   tcase_add_test (tc, open_passes_flags_on);
   tcase_add_test (tc, open_passes_the_mode_on);
   tcase_add_test (tc, open_reports_the_systems_errors);
@@ -1180,13 +1169,13 @@ add_general_tests (Suite *suite)
 static void
 add_status_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "status");
+  TCase *tc = add_case (suite, "status", 60, host_start, 0);
   tcase_add_test (tc, stat_follows_links_and_lstat_does_not);
   tcase_add_test (tc, statvfs_tells_what_the_system_tells);
   tcase_add_test (tc, status_goes_to_the_callers_buffer_or_a_malloc_block);
   tcase_add_test (tc, status_of_bad_descriptors_is_ebadf);
 
-  tc = add_case (suite, "truncate");
+  tc = add_case (suite, "truncate", 60, host_start, 0);
   tcase_add_test (tc, truncate_shrinks_and_grows);
   tcase_add_test (tc, truncate_reports_the_systems_errors);
   tcase_add_test (tc, truncate_does_not_open_fifos);
@@ -1196,7 +1185,7 @@ add_status_tests (Suite *suite)
 #endif
   tcase_add_test (tc, truncate_and_statvfs_need_the_systems_rights_only);
 
-  tc = add_case (suite, "utime");
+  tc = add_case (suite, "utime", 60, host_start, 0);
   tcase_add_loop_test (tc, utime_rounds_down_and_is_as_fine_as_a_double, 0,
                        2);
   tcase_add_loop_test (tc, utime_of_both_minus_1_is_now, 0, 2);
@@ -1204,7 +1193,7 @@ add_status_tests (Suite *suite)
   tcase_add_test (tc, utime_follows_links);
   tcase_add_test (tc, utime_now_needs_the_right_to_write_only);
 
-  tc = add_case (suite, "chmod, chown");
+  tc = add_case (suite, "chmod, chown", 60, host_start, 0);
   tcase_add_test (tc, chmod_sets_the_mode);
   tcase_add_test (tc, chown_of_minus_1_changes_nothing);
   tcase_add_test (tc, chown_sets_owner_and_group);
@@ -1214,7 +1203,7 @@ add_status_tests (Suite *suite)
 static void
 add_name_tests (Suite *suite)
 {
-  TCase *tc = add_case (suite, "names");
+  TCase *tc = add_case (suite, "names", 60, host_start, 0);
   tcase_add_test (tc, unlink_removes_files_and_links);
   tcase_add_test (tc, rmdir_removes_empty_directories);
   tcase_add_test (tc, mkdir_makes_directories);

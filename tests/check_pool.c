@@ -25,52 +25,12 @@
 
 #include "support.h"
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /*****************************************************************************
  * Helpers                                                                   *
  *****************************************************************************/
 
 /* How long wrongdoers get to show themselves, where nothing should happen. */
 #define GRACE_MS 50
-
-/* What `stay` tells the test, and waits for. */
-static sem_t arrived, let_go;
-
-static void
-take (sem_t *sem)
-{
-  while (sem_wait (sem))
-    ;
-}
-
-static void
-give (sem_t *sem, int n)
-{
-  while (n--)
-    sem_post (sem);
-}
-
-/* A custom request that executes until it is let go. */
-static void
-stay (eio_req *req)
-{
-  sem_post (&arrived);
-  take (&let_go);
-  req->result = 0;
-}
-
-static void
-await_arrivals (int n)
-{
-  while (n--)
-    {
-      struct timespec end;
-      clock_gettime (CLOCK_REALTIME, &end);
-      end.tv_sec += 30;
-      ck_assert_msg (!sem_timedwait (&arrived, &end), "nothing executes");
-    }
-}
 
 static int
 arrivals (void)
@@ -191,16 +151,9 @@ expect_usable (void)
 }
 
 static void
-init_semaphores (void)
-{
-  sem_init (&arrived, 0, 0);
-  sem_init (&let_go, 0, 0);
-}
-
-static void
 start (void)
 {
-  init_semaphores ();
+  prepare_stays ();
   host_start ();
 }
 
@@ -2282,7 +2235,7 @@ drain_busily (void)
 /* One bit for each callback that is there. */
 START_TEST (callbacks_of_init_may_be_null)
 {
-  init_semaphores ();
+  prepare_stays ();
   ck_assert_int_eq (eio_init (_i & 1 ? count_want : 0,
                               _i & 2 ? count_want : 0), 0);
   for (int i = 0; i < 100; ++i)
@@ -2471,22 +2424,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-/* Each test runs in a process of its own, after setup. */
-static TCase *
-add_case (Suite *suite, const char *name, void (*setup) (void))
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 60);
-  if (setup)
-    tcase_add_checked_fixture (tc, setup, 0);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_counters (Suite *suite)
 {
-  TCase *tc = add_case (suite, "counters", start);
+  TCase *tc = add_case (suite, "counters", 60, start, 0);
   tcase_add_test (tc, counters_follow_a_request_through_its_life);
   tcase_add_test (tc, counters_add_up_over_many_requests);
   tcase_add_test (tc, request_is_not_counted_in_its_own_finish);
@@ -2497,7 +2438,7 @@ add_counters (Suite *suite)
 static void
 add_order (Suite *suite)
 {
-  TCase *tc = add_case (suite, "order", start);
+  TCase *tc = add_case (suite, "order", 60, start, 0);
   tcase_add_test (tc, execution_is_by_priority_then_fifo);
   tcase_add_test (tc, results_are_handed_over_by_priority_then_fifo);
   tcase_add_test (tc, higher_result_that_arrives_between_polls_is_next);
@@ -2507,7 +2448,7 @@ add_order (Suite *suite)
 static void
 add_poll (Suite *suite)
 {
-  TCase *tc = add_case (suite, "poll", start);
+  TCase *tc = add_case (suite, "poll", 60, start, 0);
   tcase_add_test (tc, poll_without_results_returns_0);
   tcase_add_test (tc, max_poll_reqs_limits_each_poll);
   tcase_add_test (tc, largest_max_poll_reqs_is_no_hindrance);
@@ -2530,7 +2471,7 @@ add_poll (Suite *suite)
 static void
 add_resubmit (Suite *suite)
 {
-  TCase *tc = add_case (suite, "resubmit", start);
+  TCase *tc = add_case (suite, "resubmit", 60, start, 0);
   tcase_add_test (tc, request_may_be_resubmitted_from_its_finish);
   tcase_add_test (tc, resubmission_keeps_buffers);
   tcase_add_test (tc, resubmitted_member_leaves_its_group);
@@ -2545,7 +2486,7 @@ add_resubmit (Suite *suite)
 static void
 add_jump (Suite *suite)
 {
-  TCase *tc = add_case (suite, "jump", start);
+  TCase *tc = add_case (suite, "jump", 60, start, 0);
   tcase_add_test (tc, jump_leaves_a_finished_request_to_the_next_poll);
   tcase_add_test (tc,
                   jump_of_the_last_result_leaves_its_destroy_to_the_next_poll);
@@ -2567,7 +2508,7 @@ add_jump (Suite *suite)
 static void
 add_limits (Suite *suite)
 {
-  TCase *tc = add_case (suite, "limits", start);
+  TCase *tc = add_case (suite, "limits", 60, start, 0);
   tcase_add_test (tc, limit_is_four_by_default);
   tcase_add_test (tc, workers_start_only_on_demand);
   tcase_add_test (tc, min_parallel_raises_and_starts_what_is_queued);
@@ -2589,7 +2530,7 @@ add_limits (Suite *suite)
 static void
 add_idle (Suite *suite)
 {
-  TCase *tc = add_case (suite, "idle", start);
+  TCase *tc = add_case (suite, "idle", 60, start, 0);
   tcase_add_loop_test (tc, idle_workers_beyond_max_idle_exit, 0, 3);
   tcase_add_test (tc, four_workers_may_idle_by_default);
   tcase_add_test (tc, idle_workers_stay_for_seconds_by_default);
@@ -2606,7 +2547,7 @@ add_idle (Suite *suite)
 static void
 add_workers (Suite *suite)
 {
-  TCase *tc = add_case (suite, "workers", start);
+  TCase *tc = add_case (suite, "workers", 60, start, 0);
   tcase_add_test (tc, workers_block_all_but_synchronous_signals);
   tcase_add_test (tc, stack_is_neither_small_nor_the_default);
   tcase_add_test (tc, custom_functions_may_use_192_kib_of_stack);
@@ -2615,7 +2556,7 @@ add_workers (Suite *suite)
 static void
 add_workers_before_init (Suite *suite)
 {
-  TCase *tc = add_case (suite, "workers before init", 0);
+  TCase *tc = add_case (suite, "workers before init", 60, 0, 0);
   tcase_add_loop_test (tc, workers_are_named_after_the_process,
                        0, LENGTH (names));
   tcase_add_test (tc, worker_is_not_named_after_who_submits);
@@ -2625,7 +2566,7 @@ add_workers_before_init (Suite *suite)
 static void
 add_memory (Suite *suite)
 {
-  TCase *tc = add_case (suite, "memory", start);
+  TCase *tc = add_case (suite, "memory", 60, start, 0);
   tcase_add_test (tc, writes_are_visible_to_worker_and_finish);
   tcase_add_test (tc, cancelling_null_is_harmless);
 }
@@ -2633,7 +2574,7 @@ add_memory (Suite *suite)
 static void
 add_init (Suite *suite)
 {
-  TCase *tc = add_case (suite, "init", start);
+  TCase *tc = add_case (suite, "init", 60, start, 0);
   tcase_add_test (tc, second_init_abandons_requests_and_keeps_settings);
   tcase_add_test (tc, second_init_abandons_workers_that_execute);
   tcase_add_test (tc, init_in_a_callback_begins_a_new_life);
@@ -2643,7 +2584,7 @@ add_init (Suite *suite)
 static void
 add_init_before_init (Suite *suite)
 {
-  TCase *tc = add_case (suite, "init before init", 0);
+  TCase *tc = add_case (suite, "init before init", 60, 0, 0);
   tcase_add_loop_test (tc, callbacks_of_init_may_be_null, 0, 4);
   tcase_add_test (tc, settings_before_init_are_remembered);
   tcase_add_test (tc, limit_0_before_init_is_remembered);

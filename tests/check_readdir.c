@@ -27,8 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 enum
 {
   DENTS = EIO_READDIR_DENTS,
@@ -91,8 +89,7 @@ faked_entry (DIR *dir)
   if (call == fake.wait_at)
     {
       sem_post (&fake.reached);
-      while (sem_wait (&fake.go))
-        ;
+      take (&fake.go);
     }
   if (call == fake.fail_at)
     {
@@ -760,8 +757,7 @@ START_TEST (cancellation_stops_it_and_leaks_nothing)
   req.finish = note_finish;
   req.destroy = note_destroy;
   eio_submit (&req);
-  while (sem_wait (&fake.reached))
-    ;
+  take (&fake.reached);
   eio_cancel (&req);
   sem_post (&fake.go);
   host_drain ();
@@ -786,21 +782,11 @@ start (void)
   host_start ();
 }
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, start, 0);
-  tcase_set_timeout (tc, 300);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("readdir");
-  TCase *tc = add_case (suite, "listing");
+  TCase *tc = add_case (suite, "listing", 300, start, 0);
   tcase_add_loop_test (tc, directories_are_as_the_system_sees_them, 0,
                        LENGTH (sizes));
   tcase_add_test (tc, a_directory_of_200000_entries_is_as_the_system_sees_it);
@@ -809,13 +795,13 @@ main (void)
   tcase_add_test (tc, hostile_names_are_listed);
   tcase_add_test (tc, every_type_is_told);
 
-  tc = add_case (suite, "errors");
+  tc = add_case (suite, "errors", 300, start, 0);
   tcase_add_test (tc, unreadable_directories_are_eacces);
   tcase_add_test (tc, errors_are_the_systems_and_nothing_leaks);
   tcase_add_test (tc, links_to_directories_are_followed);
   tcase_add_test (tc, descriptors_are_closed);
 
-  tc = add_case (suite, "odd systems");
+  tc = add_case (suite, "odd systems", 300, start, 0);
   tcase_add_loop_test (tc, an_error_in_the_middle_fails_and_leaks_nothing, 0,
                        8);
   tcase_add_test (tc, an_interruption_in_the_middle_is_tried_again);

@@ -18,8 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 enum { PATH_BUF = 8160 };
 
 /*****************************************************************************
@@ -725,26 +723,16 @@ END_TEST
  * Suite                                                                     *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, start, 0);
-  tcase_set_timeout (tc, 60);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("realpath");
-  TCase *tc = add_case (suite, "random");
+  TCase *tc = add_case (suite, "random", 60, start, 0);
   tcase_add_loop_test (tc, random_paths_are_resolved_as_the_system_does, 0,
                        2);
   tcase_add_loop_test (tc, random_paths_are_resolved_against_a_wd, 0, 2);
 
-  tc = add_case (suite, "edges");
+  tc = add_case (suite, "edges", 60, start, 0);
   tcase_add_test (tc, the_root_has_one_slash);
   tcase_add_test (tc, dot_gives_the_current_directory);
   tcase_add_test (tc, a_removed_current_directory_is_enoent);
@@ -754,19 +742,19 @@ main (void)
   tcase_add_test (tc, names_of_dots_are_names);
   tcase_add_test (tc, result_is_a_malloc_block_or_the_callers_buffer);
 
-  tc = add_case (suite, "links");
+  tc = add_case (suite, "links", 60, start, 0);
   tcase_add_test (tc, forty_links_resolve_and_the_next_is_eloop);
   tcase_add_test (tc, links_of_all_components_are_counted);
   tcase_add_test (tc, loops_are_eloop);
   tcase_add_test (tc, links_to_odd_places_resolve);
 
-  tc = add_case (suite, "long paths");
+  tc = add_case (suite, "long paths", 60, start, 0);
   tcase_add_test (tc, long_links_resolve);
   tcase_add_test (tc, deep_directories_resolve_or_are_enametoolong);
   tcase_add_test (tc, deep_wds_work_or_are_enametoolong);
   tcase_add_test (tc, what_the_kernel_refuses_is_enametoolong);
 
-  tc = add_case (suite, "rights");
+  tc = add_case (suite, "rights", 60, start, 0);
   tcase_add_test (tc, directories_need_to_be_searchable_only);
   return run_suite (suite);
 }

@@ -19,8 +19,6 @@
 
 #include "support.h"
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /*****************************************************************************
  * Helpers                                                                   *
  *****************************************************************************/
@@ -666,8 +664,7 @@ static void
 blocked_want (void)
 {
   sem_post (&want_began);
-  while (sem_wait (&want_may_end))
-    ;
+  take (&want_may_end);
 }
 
 /* A want_poll that blocks, as on a full pipe, until the host comes round. */
@@ -677,8 +674,7 @@ START_TEST (submission_and_counters_do_not_wait_for_want)
   sem_init (&want_may_end, 0, 0);
   ck_assert_int_eq (eio_init (blocked_want, 0), 0);
   eio_nop (0, count, 0);
-  while (sem_wait (&want_began))
-    ;
+  take (&want_began);
   eio_nop (0, count, 0);
   ck_assert_uint_eq (eio_nreqs (), 2);
   ck_assert_uint_ge (eio_nthreads (), 1);
@@ -698,21 +694,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name, void (*setup) (void))
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 60);
-  if (setup)
-    tcase_add_checked_fixture (tc, setup, 0);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_frozen (Suite *suite)
 {
-  TCase *tc = add_case (suite, "frozen", host_start);
+  TCase *tc = add_case (suite, "frozen", 60, host_start, 0);
   tcase_add_test (tc, nothing_is_signalled_without_results);
   tcase_add_test (tc, want_once_for_many_and_done_once);
   tcase_add_test (tc, readable_between_polls_limited_in_number);
@@ -730,7 +715,7 @@ add_frozen (Suite *suite)
 static void
 add_loads (Suite *suite)
 {
-  TCase *tc = add_case (suite, "loads", host_start);
+  TCase *tc = add_case (suite, "loads", 60, host_start, 0);
   tcase_add_loop_test (tc, host_that_polls_when_told_gets_everything, 0,
                        LENGTH (loads));
   tcase_add_loop_test (tc, host_that_polls_unasked_gets_everything, 0,
@@ -741,7 +726,7 @@ add_loads (Suite *suite)
 static void
 add_hosts (Suite *suite)
 {
-  TCase *tc = add_case (suite, "hosts", 0);
+  TCase *tc = add_case (suite, "hosts", 60, 0, 0);
   tcase_add_loop_test (tc, slow_callbacks_neither_overlap_nor_get_lost, 0,
                        LENGTH (dawdlers));
   tcase_add_test (tc, done_waits_for_a_want_that_sleeps);

@@ -10,37 +10,7 @@
 #endif
 
 #include "support.h"
-#include "ecb.h"
-
-/* Whatever eio.c includes has to come before its names are replaced. */
-#include <assert.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/select.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
-#include <utime.h>
+#include "counting.h"
 
 /*****************************************************************************
  * Calls that misbehave                                                      *
@@ -392,46 +362,11 @@ fault_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
   return error ? error : pthread_create (thread, attr, proc, arg);
 }
 
-/* Blocks of memory handed out and not freed. */
-static atomic_long live;
-
-static void *
-counted (void *p)
+/* Memory is always to be had. */
+static int
+out_of_memory (void)
 {
-  if (p)
-    ++live;
-  return p;
-}
-
-/* Not zero, as fresh memory is by chance. */
-ecb_unused static void *
-fault_malloc (size_t size)
-{
-  void *p = counted (malloc (size));
-
-  return p ? memset (p, 0x55, size) : 0;
-}
-
-ecb_unused static void *
-fault_calloc (size_t count, size_t size)
-{
-  return counted (calloc (count, size));
-}
-
-ecb_unused static void *
-fault_realloc (void *p, size_t size)
-{
-  void *q = realloc (p, size);
-
-  return p ? q : counted (q);
-}
-
-ecb_unused static void
-fault_free (void *p)
-{
-  if (p)
-    --live;
-  free (p);
+  return 0;
 }
 
 /* clang-format off */
@@ -574,23 +509,11 @@ fault_free (void *p)
 #undef realloc
 #undef free
 
+#include "sample.h"
+
 /*****************************************************************************
  * A sample of every request that makes a call                               *
  *****************************************************************************/
-
-/* Descriptors, fixed so that the samples can be constant.  SPARE is what
- * close closes, DUP what dup2 makes. */
-enum { DATA = 60, OUT, SPARE, DUP };
-
-enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
-static char path[PATHS][5000];
-static const char *const names[PATHS]
-  = { "file", "dir", "link", "old", "new", "sub" };
-
-enum { LENGTH = 100000, ENTRIES = 40 };
-static char content[LENGTH];
-static char buffer[LENGTH];
-static char mapped[65536] __attribute__ ((aligned (65536)));
 
 /* call: the one whose error becomes the request's, if there is one; errors:
  * such errors, 0 at the end; missing: a call that the system lacks. */
@@ -610,15 +533,9 @@ typedef struct
     { .type = EIO_##name, __VA_ARGS__ } }
 #define WD(name, call, errors, ...) \
   { #name, F_##call, 0, 1, errors, { .type = EIO_##name, __VA_ARGS__ } }
-#define P(name)      .ptr1 = path[name##_PATH]
-#define TO(name)     .ptr2 = path[name##_PATH]
-#define IN(wd_path)  .ptr1 = (void *)(wd_path)
-#define FD           .int1 = DATA
 #define BUF(bytes)   .ptr2 = buffer, .size = (bytes)
 #define MEM          .ptr2 = mapped, .size = sizeof mapped
-#define COPY         .int1 = OUT, .int2 = DATA, .size = LENGTH
-#define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
-                             | EIO_READDIR_STAT_ORDER
+#define COPY         .int1 = OUT, .int2 = DATA, .size = BYTES
 
 static const int none[] = { 0 };
 static const int open_errors[]
@@ -646,21 +563,21 @@ static const sample samples[] = {
   WD (WD_OPEN,  openat, open_errors, IN ("../dir")),
   S  (DUP2,     dup2, fd_errors, FD, .int2 = DUP),
   S  (SEEK,     lseek, fd_errors, FD, .offs = 5),
-  S  (READ,     pread, read_errors, FD, BUF (LENGTH)),
-  S  (READ,     pread, read_errors, FD, .size = LENGTH + 9),
-  S  (READ,     read, read_errors, FD, BUF (LENGTH), .offs = -1),
+  S  (READ,     pread, read_errors, FD, BUF (BYTES)),
+  S  (READ,     pread, read_errors, FD, .size = BYTES + 9),
+  S  (READ,     read, read_errors, FD, BUF (BYTES), .offs = -1),
   S  (WRITE,    pwrite, write_errors, FD, .ptr2 = content, .size = 9),
   S  (WRITE,    write, write_errors, .int1 = OUT, BUF (9), .offs = -1),
   S  (FCNTL,    fcntl, fd_errors, FD, .int2 = F_GETFL),
   S  (IOCTL,    ioctl, fd_errors, FD, .int2 = FIONREAD, BUF (0)),
-  S  (READAHEAD, readahead, ahead_errors, FD, .size = LENGTH),
-  WITHOUT (readahead, READAHEAD, none, none, FD, .size = LENGTH),
+  S  (READAHEAD, readahead, ahead_errors, FD, .size = BYTES),
+  WITHOUT (readahead, READAHEAD, none, none, FD, .size = BYTES),
   S  (SENDFILE, sendfile, write_errors, COPY),
   WITHOUT (sendfile, SENDFILE, pread, read_errors, COPY),
   WITHOUT (sendfile, SENDFILE, write, write_errors, COPY),
   S  (FSTAT,    fstat, fd_errors, FD),
   S  (FSTATVFS, fstatvfs, fd_errors, FD),
-  S  (FTRUNCATE, ftruncate, fd_errors, FD, .offs = LENGTH),
+  S  (FTRUNCATE, ftruncate, fd_errors, FD, .offs = BYTES),
   S  (FUTIME,   futimens, fd_errors, FD, .nv1 = 1, .nv2 = 2),
   S  (FCHMOD,   fchmod, fd_errors, FD, .int2 = 0640),
   S  (FCHOWN,   fchown, fd_errors, FD, .int2 = -1, .int3 = -1),
@@ -688,8 +605,8 @@ static const sample samples[] = {
   S  (LSTAT,    fstatat, path_errors, P (LINK)),
   S  (STATVFS,  statvfs, path_errors, P (FILE)),
   WD (STATVFS,  fstatvfs, path_errors, IN ("../file")),
-  S  (TRUNCATE, truncate, path_errors, P (FILE), .offs = LENGTH),
-  WD (TRUNCATE, openat, open_errors, IN ("../file"), .offs = LENGTH),
+  S  (TRUNCATE, truncate, path_errors, P (FILE), .offs = BYTES),
+  WD (TRUNCATE, openat, open_errors, IN ("../file"), .offs = BYTES),
   S  (UTIME,    utimensat, path_errors, P (FILE), .nv1 = 1, .nv2 = 2),
   S  (CHMOD,    fchmodat, path_errors, P (FILE), .int2 = 0640),
   S  (CHOWN,    fchownat, path_errors, P (FILE), .int2 = -1, .int3 = -1),
@@ -712,59 +629,11 @@ static const sample samples[] = {
 };
 /* clang-format on */
 
-enum { SAMPLES = sizeof samples / sizeof *samples };
+enum { SAMPLES = LENGTH (samples) };
 
 /*****************************************************************************
  * Running one                                                               *
  *****************************************************************************/
-
-static void
-make_directory (int entries)
-{
-  char name[100];
-  int i;
-
-  ck_assert_int_eq (mkdir (path[DIR_PATH], 0700), 0);
-  for (i = 0; i < entries; ++i)
-    {
-      snprintf (name, sizeof name, "dir/%d", i);
-      write_file (scratch_path (name), "", 0);
-    }
-}
-
-static void
-make_fixture (int entries)
-{
-  int i;
-
-  for (i = 0; i < PATHS; ++i)
-    strcpy (path[i], scratch_path (names[i]));
-  for (i = 0; i < LENGTH; ++i)
-    content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
-  write_file (path[FILE_PATH], content, LENGTH);
-  ck_assert_int_eq (symlink ("dir", path[LINK_PATH]), 0);
-  make_directory (entries);
-
-  ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
-  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_CREAT, 0600),
-                          OUT), OUT);
-}
-
-/* What each run may have used up or left. */
-static void
-renew_fixture (void)
-{
-  if (unlink (path[NEW_PATH]) < 0)
-    rmdir (path[NEW_PATH]);
-  mkdir (path[SUB_PATH], 0700);
-  write_file (path[OLD_PATH], "", 0);
-  ck_assert_int_eq (ftruncate (OUT, 0), 0);
-  ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
-  ck_assert_int_eq (lseek (DATA, 0, SEEK_SET), 0);
-  ck_assert_int_eq (dup2 (DATA, SPARE), SPARE);
-  ck_assert_int_eq (dup2 (DATA, DUP), DUP);
-  memset (buffer, '-', sizeof buffer);
-}
 
 typedef struct
 {
@@ -775,54 +644,6 @@ typedef struct
   eio_req req;
 } run;
 
-static unsigned long
-hash (unsigned long h, const void *data, size_t size)
-{
-  const unsigned char *p = data;
-
-  while (size--)
-    h = (h ^ *p++) * 1099511628211UL;
-  return h;
-}
-
-static unsigned long
-hash_names (const eio_req *req)
-{
-  const char *name = req->ptr2;
-  unsigned long h = 0;
-  int i;
-
-  for (i = 0; i < req->result; ++i, name += strlen (name) + 1)
-    h = hash (h, name, strlen (name) + 1);
-  return h;
-}
-
-/* Tells a right result from a wrong one. */
-static unsigned long
-digest (const eio_req *req)
-{
-  const struct stat *st = req->ptr2;
-
-  if (req->result < 0)
-    return req->errorno;
-  switch (req->type)
-    {
-    case EIO_READ:
-    case EIO_SLURP:
-    case EIO_READLINK:
-    case EIO_REALPATH: return hash (req->result, req->ptr2, req->result);
-    case EIO_READDIR: return hash_names (req) + req->int1;
-    case EIO_STAT:
-    case EIO_LSTAT:
-    case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
-    case EIO_STATVFS:
-    case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
-    case EIO_SEEK: return req->offs;
-    case EIO_OPEN: return 0;
-    default: return req->result;
-    }
-}
-
 static int
 ended (eio_req *req)
 {
@@ -830,10 +651,7 @@ ended (eio_req *req)
 
   r->digest = digest (req);
   r->flags = req->int1;
-  if (req->type == EIO_OPEN && req->result >= 0)
-    close (req->result);
-  if (req->type == EIO_WD_OPEN)
-    eio_wd_close_sync (req->wd);
+  close_result (req);
   return note (req);
 }
 
@@ -896,37 +714,26 @@ wake (void)
   disarm ();
 }
 
-/* A pool without workers is one that owes nothing. */
-typedef struct
-{
-  long blocks;
-  int fds;
-} estate;
-
+/* What the library owns while it rests; then there is a worker again. */
 static estate
-rest (void)
+recess (void)
 {
-  estate e;
+  estate e = take_stock ();
 
-  eio_set_max_parallel (0);
-  ck_assert_uint_eq (eio_nthreads (), 0);
-  ck_assert_uint_eq (eio_nreqs (), 0);
-  ck_assert_uint_eq (eio_nready (), 0);
-  ck_assert_uint_eq (eio_npending (), 0);
   ck_assert_int_eq (bad_closes, 0);
-  renew_fixture ();
-  e.blocks = live;
-  e.fds = count_fds ();
   wake ();
   return e;
 }
+
+enum { ENTRIES = 40 };
 
 static void
 start_with (int entries)
 {
   host_start ();
   eio_set_max_parallel (1);
-  make_fixture (entries);
+  make_fixture ("dir");
+  make_directory (entries, 1);
   wake ();
 }
 
@@ -940,17 +747,6 @@ static void
 start_for (const sample *s)
 {
   start_with (s->req.type == EIO_READDIR ? ENTRIES : 0);
-}
-
-static void
-assert_same_estate (estate before, const char *what)
-{
-  estate after = rest ();
-
-  ck_assert_msg (after.blocks == before.blocks, "%s: %ld blocks, then %ld",
-                 what, before.blocks, after.blocks);
-  ck_assert_msg (after.fds == before.fds, "%s: %d descriptors, then %d", what,
-                 before.fds, after.fds);
 }
 
 /*****************************************************************************
@@ -969,7 +765,7 @@ START_TEST (error_of_the_call_is_the_requests)
   if (s->call)
     ck_assert_msg (clean.calls[s->call] > 0, "%s does not call %s", s->name,
                    call_names[s->call]);
-  before = rest ();
+  before = recess ();
 
   for (error = s->errors; *error; ++error)
     {
@@ -977,7 +773,7 @@ START_TEST (error_of_the_call_is_the_requests)
       assert_fails (r.seen, *error);
       execute_clean (s, &r);
       ck_assert_int_eq (r.digest, clean.digest);
-      assert_same_estate (before, s->name);
+      assert_same_estate (before, recess (), s->name);
     }
 }
 END_TEST
@@ -998,10 +794,10 @@ for_each_call (const sample *s,
     for (n = 0; n < clean.calls[call]; ++n)
       if (call != s->missing && (n < 3 || n == clean.calls[call] - 1))
         {
-          estate before = rest ();
+          estate before = recess ();
 
           check (s, call, n, &clean);
-          assert_same_estate (before, call_names[call]);
+          assert_same_estate (before, recess (), call_names[call]);
         }
 }
 
@@ -1074,13 +870,13 @@ START_TEST (wd_close_hides_what_close_says)
   run r;
 
   start ();
-  before = rest ();
+  before = recess ();
   req.wd = eio_wd_open_sync (0, path[DIR_PATH]);
   arm (F_close, errors[_i], 0, FOR_EVER);
   execute (&req, &r);
   assert_ok (r.seen, 0);
   ck_assert_int_eq (r.calls[F_close], 1);
-  assert_same_estate (before, "WD_CLOSE");
+  assert_same_estate (before, recess (), "WD_CLOSE");
 }
 END_TEST
 
@@ -1109,14 +905,14 @@ START_TEST (readdir_failing_in_mid_scan_frees_everything)
   run r;
 
   start_with (ENTRIES);
-  before = rest ();
+  before = recess ();
   req.int1 = flags[_i];
   arm (F_readdir, EIO, ENTRIES / 2, 1);
   execute (&req, &r);
   assert_fails (r.seen, EIO);
   ck_assert_int_eq (r.calls[F_readdir], ENTRIES / 2 + 1);
   ck_assert_int_eq (r.calls[F_closedir], 1);
-  assert_same_estate (before, "READDIR");
+  assert_same_estate (before, recess (), "READDIR");
 }
 END_TEST
 
@@ -1125,7 +921,7 @@ START_TEST (wd_open_sync_says_why_it_fails)
   estate before;
 
   start ();
-  before = rest ();
+  before = recess ();
   arm (F_openat, EMFILE, 0, FOR_EVER);
   ck_assert_ptr_eq (eio_wd_open_sync (0, path[DIR_PATH]), EIO_INVALID_WD);
   ck_assert_int_eq (errno, EMFILE);
@@ -1134,7 +930,7 @@ START_TEST (wd_open_sync_says_why_it_fails)
   eio_wd_close_sync (eio_wd_open_sync (0, path[DIR_PATH]));
   ck_assert_int_eq (calls_of (F_openat), 4);
   disarm ();
-  assert_same_estate (before, "eio_wd_open_sync");
+  assert_same_estate (before, recess (), "eio_wd_open_sync");
 }
 END_TEST
 
@@ -1154,7 +950,7 @@ END_TEST
 
 START_TEST (short_read_is_a_success)
 {
-  eio_req req = { .type = EIO_READ, FD, BUF (LENGTH), .offs = _i ? -1 : 3 };
+  eio_req req = { .type = EIO_READ, FD, BUF (BYTES), .offs = _i ? -1 : 3 };
   int call = _i ? F_read : F_pread;
   run r;
 
@@ -1197,7 +993,7 @@ END_TEST
 START_TEST (short_write_is_a_success)
 {
   eio_req req = { .type = EIO_WRITE, .int1 = OUT, .ptr2 = content,
-                  .size = LENGTH, .offs = _i ? -1 : 0 };
+                  .size = BYTES, .offs = _i ? -1 : 0 };
   int call = _i ? F_write : F_pwrite;
   run r;
 
@@ -1214,30 +1010,30 @@ END_TEST
 static int
 check_slurped (eio_req *req)
 {
-  off_t offset = req->offs < 0 ? LENGTH + req->offs : req->offs;
+  off_t offset = req->offs < 0 ? BYTES + req->offs : req->offs;
 
   if (req->result > 0)
     ck_assert_mem_eq (EIO_BUF (req), content + offset, req->result);
   return note (req);
 }
 
-/* What is wanted of a file of LENGTH bytes, and what that gives. */
+/* What is wanted of a file of BYTES bytes, and what that gives. */
 static const struct
 {
   eio_req req;
   eio_ssize_t result;
 } slurps[] = {
-  { { .size = 0 }, LENGTH },
-  { { .size = LENGTH + 10 }, LENGTH },
+  { { .size = 0 }, BYTES },
+  { { .size = BYTES + 10 }, BYTES },
   { { .size = 5000 }, 5000 },
-  { { .size = 0, .offs = 3 }, LENGTH - 3 },
+  { { .size = 0, .offs = 3 }, BYTES - 3 },
   { { .size = 0, .offs = -30000 }, 30000 },
-  { { .size = 0, .offs = LENGTH + 1 }, 0 },
-  { { BUF (LENGTH) }, LENGTH },
+  { { .size = 0, .offs = BYTES + 1 }, 0 },
+  { { BUF (BYTES) }, BYTES },
   { { BUF (5000), .offs = -30000 }, 5000 },
 };
 
-enum { SLURPS = sizeof slurps / sizeof *slurps };
+enum { SLURPS = LENGTH (slurps) };
 
 static void
 slurp (int which, outcome *o)
@@ -1269,14 +1065,14 @@ END_TEST
  * /proc say that they are. */
 START_TEST (slurp_reads_on_when_the_size_was_wrong)
 {
-  static const off_t lies[] = { -1, +1, -50000, 50000, -LENGTH, 1 << 20 };
+  static const off_t lies[] = { -1, +1, -50000, 50000, -BYTES, 1 << 20 };
   outcome o;
   int i;
 
   if (slurps[_i].req.offs < 0)
     return; /* counts from whatever end there seems to be */
   start ();
-  for (i = 0; i < (int)(sizeof lies / sizeof *lies); ++i)
+  for (i = 0; i < LENGTH (lies); ++i)
     {
       size_lie = lies[i];
       slurp (_i, &o);
@@ -1292,18 +1088,18 @@ START_TEST (slurp_that_fails_half_way_fails)
   outcome o;
 
   start ();
-  before = rest ();
+  before = recess ();
   arm_short (F_pread, 997);
   arm (F_pread, EIO, 2, 1);
   slurp (_i, &o);
   assert_fails (o, EIO);
   disarm ();
-  assert_same_estate (before, "SLURP");
+  assert_same_estate (before, recess (), "SLURP");
 }
 END_TEST
 
 static const eio_req copy
-  = { .type = EIO_SENDFILE, .int1 = OUT, .int2 = DATA, .size = LENGTH };
+  = { .type = EIO_SENDFILE, .int1 = OUT, .int2 = DATA, .size = BYTES };
 
 static void
 check_copied (const run *r, eio_ssize_t length)
@@ -1312,7 +1108,7 @@ check_copied (const run *r, eio_ssize_t length)
   ck_assert_int_eq (lseek (OUT, 0, SEEK_CUR), length);
   ck_assert_int_eq (lseek (OUT, 0, SEEK_END), length);
   ck_assert_int_eq (lseek (DATA, 0, SEEK_CUR), 0);
-  ck_assert_int_eq (pread (OUT, buffer, LENGTH, 0), length);
+  ck_assert_int_eq (pread (OUT, buffer, BYTES, 0), length);
   ck_assert_mem_eq (buffer, content, length);
 }
 
@@ -1324,7 +1120,7 @@ START_TEST (sendfile_continues_short_transfers)
   renew_fixture ();
   arm_short (F_sendfile, 997);
   execute (&copy, &r);
-  check_copied (&r, LENGTH);
+  check_copied (&r, BYTES);
 }
 END_TEST
 
@@ -1338,7 +1134,7 @@ START_TEST (sendfile_by_hand_continues_short_transfers)
   arm_short (F_pread, 1009);
   arm_short (F_write, 500);
   execute (&copy, &r);
-  check_copied (&r, LENGTH);
+  check_copied (&r, BYTES);
 }
 END_TEST
 
@@ -1378,14 +1174,14 @@ START_TEST (sendfile_stops_at_the_end_of_the_file)
 
   start ();
   renew_fixture ();
-  req.size = LENGTH + 10;
+  req.size = BYTES + 10;
   if (_i)
     arm (F_sendfile, ENOSYS, 0, FOR_EVER);
   execute (&req, &r);
-  check_copied (&r, LENGTH);
+  check_copied (&r, BYTES);
 
   renew_fixture ();
-  req.offs = LENGTH + 5;
+  req.offs = BYTES + 5;
   if (_i)
     arm (F_sendfile, ENOSYS, 0, FOR_EVER);
   execute (&req, &r);
@@ -1406,15 +1202,15 @@ START_TEST (sendfile_is_emulated_where_it_cannot)
   run r;
 
   start ();
-  before = rest ();
+  before = recess ();
   for (i = 0; i < sizeof errors / sizeof *errors; ++i)
     {
       renew_fixture ();
       arm (F_sendfile, errors[i], 0, FOR_EVER);
       execute (&copy, &r);
-      check_copied (&r, LENGTH);
+      check_copied (&r, BYTES);
       ck_assert_int_gt (r.calls[F_write], 0);
-      assert_same_estate (before, strerror (errors[i]));
+      assert_same_estate (before, recess (), strerror (errors[i]));
     }
 }
 END_TEST
@@ -1470,12 +1266,12 @@ START_TEST (sendfile_sync_does_all_that_sendfile_does)
   arm (F_pread, EINTR, 0, 3);
   arm (F_write, EINTR, 0, 3);
   arm_short (F_write, 40000);
-  r.seen.result = eio_sendfile_sync (OUT, DATA, 0, LENGTH);
+  r.seen.result = eio_sendfile_sync (OUT, DATA, 0, BYTES);
   disarm ();
-  check_copied (&r, LENGTH);
+  check_copied (&r, BYTES);
 
   arm (F_sendfile, EIO, 0, FOR_EVER);
-  ck_assert_int_eq (eio_sendfile_sync (OUT, DATA, 0, LENGTH), -1);
+  ck_assert_int_eq (eio_sendfile_sync (OUT, DATA, 0, BYTES), -1);
   ck_assert_int_eq (errno, EIO);
 }
 END_TEST
@@ -1635,19 +1431,19 @@ END_TEST
 
 START_TEST (readahead_becomes_reading)
 {
-  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = LENGTH };
+  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = BYTES };
   static const int missing[] = { ENOSYS, EPERM };
   eio_req behind = req;
   run r;
 
   start ();
-  arm_short (F_pread, LENGTH / 10 + 1);
+  arm_short (F_pread, BYTES / 10 + 1);
   r = execute_without (&req, F_readahead, missing[_i], 0, 0);
   assert_ok (r.seen, 0);
   ck_assert_int_ge (r.calls[F_pread], 10);
   ck_assert_int_eq (lseek (DATA, 0, SEEK_CUR), 0);
 
-  behind.offs = LENGTH + 1;
+  behind.offs = BYTES + 1;
   r = execute_without (&behind, F_readahead, missing[_i], 0, 0);
   assert_ok (r.seen, 0);
 }
@@ -1655,7 +1451,7 @@ END_TEST
 
 START_TEST (readahead_by_hand_hides_failing_reads)
 {
-  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = LENGTH };
+  static const eio_req req = { .type = EIO_READAHEAD, FD, .size = BYTES };
   run r;
 
   start ();
@@ -1857,7 +1653,7 @@ START_TEST (wd_that_gets_no_other_descriptor_than_0_fails)
 
   start ();
   close (0);
-  before = rest ();
+  before = recess ();
   for (i = 0; i < 3; ++i)
     arm (calls[i], EMFILE, 0, FOR_EVER);
   execute (&req, &r);
@@ -1867,7 +1663,7 @@ START_TEST (wd_that_gets_no_other_descriptor_than_0_fails)
   assert_fails (r.seen, EMFILE);
   ck_assert_ptr_eq (r.seen.wd, EIO_INVALID_WD);
   ck_assert_int_eq (fcntl (0, F_GETFD), -1);
-  assert_same_estate (before, "WD_OPEN");
+  assert_same_estate (before, recess (), "WD_OPEN");
 }
 END_TEST
 
@@ -1949,10 +1745,10 @@ static const struct
 
 START_TEST (without_any_thread_eio_poll_executes)
 {
-  estate before;
+  long blocks;
 
   host_start ();
-  before.blocks = live;
+  blocks = live;
   arm (no_thread[_i].call, no_thread[_i].error, 0, FOR_EVER);
   execute_crowd ();
   ck_assert_int_gt (calls_of (no_thread[_i].call), 1);
@@ -1960,7 +1756,7 @@ START_TEST (without_any_thread_eio_poll_executes)
   ck_assert_int_eq (executed_here (), CROWD);
   ck_assert_int_ge (host_wants (), 1);
   ck_assert_int_eq (host_wants (), host_dones ());
-  ck_assert_int_le (live - before.blocks, 1); /* a worker's, for reuse */
+  ck_assert_int_le (live - blocks, 1); /* a worker's, for reuse */
 
   disarm ();
   execute_crowd ();
@@ -2080,8 +1876,6 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-#define COUNT(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /* Every test has to leave a pool that can be brought to rest.  (And
  * ThreadSanitizer waits a second for threads that are left.) */
 static void
@@ -2090,17 +1884,6 @@ tear_down (void)
   eio_set_max_parallel (0);
   ck_assert_uint_eq (eio_nthreads (), 0);
   ck_assert_int_eq (bad_closes, 0);
-}
-
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-
-  tcase_set_timeout (tc, 60);
-  tcase_add_checked_fixture (tc, 0, tear_down);
-  suite_add_tcase (suite, tc);
-  return tc;
 }
 
 static void
@@ -2129,7 +1912,7 @@ add_short_transfers (TCase *tc)
   tcase_add_test (tc, sendfile_continues_short_transfers);
   tcase_add_test (tc, sendfile_by_hand_continues_short_transfers);
   tcase_add_loop_test (tc, sendfile_that_fails_late_reports_what_went, 0,
-                       COUNT (late));
+                       LENGTH (late));
   tcase_add_loop_test (tc, sendfile_stops_at_the_end_of_the_file, 0, 2);
 }
 
@@ -2167,14 +1950,14 @@ static void
 add_threads (TCase *tc)
 {
   tcase_add_loop_test (tc, without_any_thread_eio_poll_executes, 0,
-                       COUNT (no_thread));
+                       LENGTH (no_thread));
   tcase_add_loop_test (tc, failed_starts_are_tried_again, 0,
-                       COUNT (no_thread));
+                       LENGTH (no_thread));
   tcase_add_loop_test (tc, one_worker_does_all_when_there_is_no_second, 0,
-                       COUNT (no_thread));
+                       LENGTH (no_thread));
   tcase_add_loop_test (tc, limit_of_0_holds_without_threads, 0, 2);
   tcase_add_loop_test (tc, refused_stack_size_is_raised_and_remembered, 0,
-                       COUNT (stacks));
+                       LENGTH (stacks));
   tcase_add_test (tc, stack_size_that_cannot_be_asked_for_is_left_alone);
   tcase_add_loop_test (tc, refused_name_affinity_and_scheduling_do_no_harm, 0,
                        3);
@@ -2185,10 +1968,10 @@ main (void)
 {
   Suite *suite = suite_create ("sysfault");
 
-  add_failures (add_case (suite, "failures"));
-  add_short_transfers (add_case (suite, "short transfers"));
-  add_missing (add_case (suite, "missing calls"));
-  add_directories (add_case (suite, "directories"));
-  add_threads (add_case (suite, "threads"));
+  add_failures (add_case (suite, "failures", 60, 0, tear_down));
+  add_short_transfers (add_case (suite, "short transfers", 60, 0, tear_down));
+  add_missing (add_case (suite, "missing calls", 60, 0, tear_down));
+  add_directories (add_case (suite, "directories", 60, 0, tear_down));
+  add_threads (add_case (suite, "threads", 60, 0, tear_down));
   return run_suite (suite);
 }

@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /* What the requests of the table work on. */
 typedef struct
 {
@@ -937,20 +935,11 @@ START_TEST (result_and_errorno_are_0_until_finish)
 }
 END_TEST
 
-/* After each test. */
-static void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("table");
-  TCase *tc = tcase_create ("table");
-  tcase_set_timeout (tc, 100);
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "table", 100, 0, stop_workers);
   tcase_add_test (tc, every_wrapper_submits_its_type_with_its_parameters);
   tcase_add_test (tc, the_table_has_every_type_once);
   tcase_add_test (tc, queued_requests_are_cancelled_without_a_trace);
@@ -971,6 +960,5 @@ main (void)
   tcase_add_test (tc, an_invalid_second_wd_is_enoent);
   tcase_add_test (tc, minus_1_in_int3_is_a_wd_for_two_paths_only);
   tcase_add_test (tc, result_and_errorno_are_0_until_finish);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

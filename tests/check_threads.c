@@ -44,8 +44,6 @@ static int fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
 
 #include "support.h"
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /*****************************************************************************
  * Helpers                                                                   *
  *****************************************************************************/
@@ -162,37 +160,24 @@ submit_several (int n)
     submit (0);
 }
 
-static sem_t arrived, let_go;
-
 static void
-stay (eio_req *req)
+stay_and_tell (eio_req *req)
 {
-  sem_post (&arrived);
-  while (sem_wait (&let_go))
-    ;
+  stay (req);
   req->result = 7;
-}
-
-static void
-await_arrivals (int n)
-{
-  while (n--)
-    while (sem_wait (&arrived))
-      ;
 }
 
 static void
 submit_staying (int n)
 {
   while (n--)
-    eio_custom (stay, 0, count, 0);
+    eio_custom (stay_and_tell, 0, count, 0);
 }
 
 static void
 let_all_go (int n)
 {
-  while (n--)
-    sem_post (&let_go);
+  give (&let_go, n);
   host_drain ();
 }
 
@@ -224,8 +209,7 @@ static void
 prepare (void)
 {
   main_thread = pthread_self ();
-  sem_init (&arrived, 0, 0);
-  sem_init (&let_go, 0, 0);
+  prepare_stays ();
   host_start ();
 }
 
@@ -932,20 +916,10 @@ END_TEST
  * The suite                                                                 *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_set_timeout (tc, 60);
-  tcase_add_checked_fixture (tc, prepare, 0);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 static void
 add_no_thread (Suite *suite)
 {
-  TCase *tc = add_case (suite, "no_thread");
+  TCase *tc = add_case (suite, "no_thread", 60, prepare, 0);
   tcase_add_loop_test (tc, poll_executes_one_request_a_call, 0,
                        LENGTH (errors));
   tcase_add_test (tc, submission_alone_executes_nothing);
@@ -967,7 +941,7 @@ add_no_thread (Suite *suite)
 static void
 add_later (Suite *suite)
 {
-  TCase *tc = add_case (suite, "later");
+  TCase *tc = add_case (suite, "later", 60, prepare, 0);
   tcase_add_test (tc, later_poll_starts_a_worker);
   tcase_add_test (tc, later_submission_starts_a_worker);
   tcase_add_test (tc, raised_limit_starts_a_worker);
@@ -981,7 +955,7 @@ add_later (Suite *suite)
 static void
 add_settings (Suite *suite)
 {
-  TCase *tc = add_case (suite, "settings");
+  TCase *tc = add_case (suite, "settings", 60, prepare, 0);
   tcase_add_test (tc, nothing_executes_while_the_limit_is_0);
   tcase_add_test (tc, lowering_the_limit_to_0_ends_execution_by_poll);
   tcase_add_test (tc, settings_do_not_block_without_threads);
@@ -990,7 +964,7 @@ add_settings (Suite *suite)
 static void
 add_embedder (Suite *suite)
 {
-  TCase *tc = add_case (suite, "embedder");
+  TCase *tc = add_case (suite, "embedder", 60, prepare, 0);
   tcase_add_test (tc, maybe_start_thread_executes_one_request);
   tcase_add_test (tc, waiting_for_results_ends_without_threads);
   tcase_add_test (tc, maybe_start_thread_starts_one_when_it_can);
@@ -1001,7 +975,7 @@ add_embedder (Suite *suite)
 static void
 add_stacks (Suite *suite)
 {
-  TCase *tc = add_case (suite, "stacks");
+  TCase *tc = add_case (suite, "stacks", 60, prepare, 0);
   tcase_add_test (tc, usual_stack_is_asked_for_once);
   tcase_add_test (tc, twice_the_stack_is_tried_and_remembered);
   tcase_add_test (tc, default_stack_is_tried_and_remembered);
@@ -1012,7 +986,7 @@ add_stacks (Suite *suite)
 static void
 add_clocks (Suite *suite)
 {
-  TCase *tc = add_case (suite, "clocks");
+  TCase *tc = add_case (suite, "clocks", 60, prepare, 0);
   tcase_add_test (tc, idle_workers_wait_by_the_monotonic_clock);
 }
 

@@ -25,8 +25,6 @@
 # include <sys/inotify.h>
 #endif
 
-#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
-
 /*****************************************************************************
  * Files and directories                                                     *
  *****************************************************************************/
@@ -962,21 +960,11 @@ END_TEST
  * Suite                                                                     *
  *****************************************************************************/
 
-static TCase *
-add_case (Suite *suite, const char *name)
-{
-  TCase *tc = tcase_create (name);
-  tcase_add_checked_fixture (tc, start, 0);
-  tcase_set_timeout (tc, 60);
-  suite_add_tcase (suite, tc);
-  return tc;
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("wd");
-  TCase *tc = add_case (suite, "wd_open, wd_close");
+  TCase *tc = add_case (suite, "wd_open, wd_close", 60, start, 0);
   tcase_add_loop_test (
     tc, wd_open_gives_the_directory_and_wd_close_closes_it, 0, 2);
   tcase_add_test (tc, wd_open_sync_and_wd_close_sync_do_the_same);
@@ -986,7 +974,7 @@ main (void)
   tcase_add_test (tc, wd_open_fails_when_no_descriptors_are_left);
   tcase_add_test (tc, directories_need_not_be_readable);
 
-  tc = add_case (suite, "paths");
+  tc = add_case (suite, "paths", 60, start, 0);
   tcase_add_test (tc, relative_paths_are_resolved_against_the_wd);
   tcase_add_test (tc, absolute_paths_ignore_the_wd);
   tcase_add_test (tc, without_a_wd_it_is_the_current_directory);
@@ -999,14 +987,14 @@ main (void)
   tcase_add_test (tc, new_paths_are_resolved_against_the_second_wd);
   tcase_add_test (tc, without_a_second_wd_only_symlink_takes_the_first);
 
-  tc = add_case (suite, "dot");
+  tc = add_case (suite, "dot", 60, start, 0);
   tcase_add_test (tc, rename_of_dot_renames_the_directory);
   tcase_add_test (tc, rename_of_dot_takes_flags);
   tcase_add_test (tc, rmdir_of_dot_removes_the_directory);
   tcase_add_loop_test (tc, dot_never_acts_on_another_directory, 0, 2);
   tcase_add_test (tc, dot_of_a_wd_opened_by_a_link_is_the_directory);
 
-  tc = add_case (suite, "no system call");
+  tc = add_case (suite, "no system call", 60, start, 0);
   tcase_add_test (tc, realpath_against_the_root_has_one_slash);
   tcase_add_test (tc, truncate_opens_no_fifo);
   tcase_add_test (tc, truncate_reports_the_systems_errors);

@@ -981,20 +981,11 @@ START_TEST (no_descriptor_or_thread_is_left)
 }
 END_TEST
 
-/* After each test. */
-static void
-stop_workers (void)
-{
-  eio_set_max_parallel (0);
-}
-
 int
 main (void)
 {
   Suite *suite = suite_create ("wrappers");
-  TCase *tc = tcase_create ("wrappers");
-  tcase_set_timeout (tc, 100);
-  tcase_add_checked_fixture (tc, 0, stop_workers);
+  TCase *tc = add_case (suite, "wrappers", 100, 0, stop_workers);
   tcase_add_test (tc, nop_busy_and_sync_succeed);
   tcase_add_test (tc, a_null_callback_is_fine);
   tcase_add_test (tc, custom_delivers_what_the_function_set);
@@ -1036,6 +1027,5 @@ main (void)
   tcase_add_test (tc, buffers_of_0_bytes_are_not_null);
   tcase_add_test (tc, finish_sees_the_whole_request);
   tcase_add_test (tc, no_descriptor_or_thread_is_left);
-  suite_add_tcase (suite, tc);
   return run_suite (suite);
 }

@@ -117,6 +117,71 @@ host_drain (void)
     }
 }
 
+void
+start_paused (void)
+{
+  host_start ();
+  eio_set_max_parallel (0);
+}
+
+void
+resume (unsigned int workers)
+{
+  eio_set_min_parallel (workers);
+}
+
+void
+execute_all (void)
+{
+  resume (1);
+  wait_until (eio_nready () == 0);
+  eio_set_max_parallel (0);
+}
+
+void
+take (sem_t *sem)
+{
+  while (sem_wait (sem))
+    ;
+}
+
+void
+give (sem_t *sem, int n)
+{
+  while (n--)
+    sem_post (sem);
+}
+
+sem_t arrived, let_go;
+
+void
+prepare_stays (void)
+{
+  sem_init (&arrived, 0, 0);
+  sem_init (&let_go, 0, 0);
+}
+
+void
+stay (eio_req *req)
+{
+  sem_post (&arrived);
+  take (&let_go);
+  req->result = 0;
+}
+
+void
+await_arrivals (int n)
+{
+  while (n--)
+    {
+      struct timespec end;
+      clock_gettime (CLOCK_REALTIME, &end);
+      end.tv_sec += 30;
+      while (sem_timedwait (&arrived, &end))
+        ck_assert_msg (errno == EINTR, "nothing executes");
+    }
+}
+
 int
 note (eio_req *req)
 {
@@ -218,6 +283,23 @@ now (void)
   struct timespec t;
   clock_gettime (CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+TCase *
+add_case (Suite *suite, const char *name, int seconds, void (*setup) (void),
+          void (*teardown) (void))
+{
+  TCase *tc = tcase_create (name);
+  tcase_set_timeout (tc, seconds);
+  tcase_add_checked_fixture (tc, setup, teardown);
+  suite_add_tcase (suite, tc);
+  return tc;
+}
+
+void
+stop_workers (void)
+{
+  eio_set_max_parallel (0);
 }
 
 int

@@ -2,20 +2,23 @@
  * Copyright (c) 2026 The libeio authors */
 
 /* What all tests share: a host with a descriptor that want_poll makes
- * readable and done_poll drains, a scratch directory, and counting of
- * descriptors and threads.  Not linked against libeio, so that tests that
- * include eio.c can use it too. */
+ * readable and done_poll drains, requests that wait in the queue or in a
+ * worker, a scratch directory, and counting of descriptors and threads.  Not
+ * linked against libeio, so that tests that include eio.c can use it too. */
 
 #ifndef TESTS_SUPPORT_H_
 #define TESTS_SUPPORT_H_
 
 #include <check.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "eio.h"
+
+#define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
 
 /* Starts the library with the host's callbacks, which abort the test when
  * they do not strictly alternate or overlap. */
@@ -37,6 +40,27 @@ int host_poll (void);
 
 /* host_poll until eio_nreqs is 0; aborts after 60 s. */
 void host_drain (void);
+
+/* host_start, but requests queue until resume. */
+void start_paused (void);
+void resume (unsigned int workers);
+
+/* Executes what is queued, and leaves the results pending and the pool
+ * paused: the limit of 0 waits for what executes. */
+void execute_all (void);
+
+/* sem_wait that no signal ends; sem_post, n times. */
+void take (sem_t *sem);
+void give (sem_t *sem, int n);
+
+/* For eio_custom: executes until it is let go, with the result 0.  To be
+ * prepared before the first one. */
+extern sem_t arrived, let_go;
+void prepare_stays (void);
+void stay (eio_req *req);
+
+/* Waits until n more have arrived; aborts after 30 s. */
+void await_arrivals (int n);
 
 /* What a callback saw; give it as data with cb note. */
 typedef struct
@@ -94,6 +118,14 @@ void nap (int ms);
 
 /* Monotonic time in seconds. */
 double now (void);
+
+/* Adds a case to the suite: how long each test may take, and what is called
+ * before and after it in the same process; either may be null. */
+TCase *add_case (Suite *suite, const char *name, int seconds,
+                 void (*setup) (void), void (*teardown) (void));
+
+/* The usual teardown. */
+void stop_workers (void);
 
 /* Runs a suite as the program's whole work; returns main's result. */
 int run_suite (Suite *suite);

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* Files for a sample of every request, what of their results is compared, and
+ * what the library owns afterwards.  Include after counting.h and, because of
+ * the macros, eio.c. */
+
+#ifndef TESTS_SAMPLE_H_
+#define TESTS_SAMPLE_H_
+
+/* Descriptors, fixed so that the samples can be constant.  SPARE is what
+ * close closes, DUP what dup2 makes; writes to APPEND have to emulate
+ * sendfile. */
+enum { DATA = 60, OUT, APPEND, SPARE, DUP };
+
+enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
+static char path[PATHS][5000];
+static const char *const names[PATHS]
+  = { "file", "dir", "link", "old", "new", "sub" };
+
+enum { BYTES = 100000 };
+static char content[BYTES];
+static char buffer[BYTES];
+static char mapped[65536] __attribute__ ((aligned (65536)));
+
+/* clang-format off */
+#define P(name)      .ptr1 = path[name##_PATH]
+#define TO(name)     .ptr2 = path[name##_PATH]
+#define IN(wd_path)  .ptr1 = (void *)(wd_path)
+#define FD           .int1 = DATA
+#define DENTS        .int1 = EIO_READDIR_DENTS
+#define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
+                             | EIO_READDIR_STAT_ORDER
+/* clang-format on */
+
+/* Of files whose names have that many digits. */
+static void
+make_directory (int entries, int digits)
+{
+  char name[300];
+  int i;
+
+  ck_assert_int_eq (mkdir (path[DIR_PATH], 0700), 0);
+  for (i = 0; i < entries; ++i)
+    {
+      snprintf (name, sizeof name, "dir/%0*d", digits, i);
+      write_file (scratch_path (name), "", 0);
+    }
+}
+
+/* All but the directory, which the link may be to. */
+static void
+make_fixture (const char *linked)
+{
+  int i;
+
+  for (i = 0; i < PATHS; ++i)
+    strcpy (path[i], scratch_path (names[i]));
+  for (i = 0; i < BYTES; ++i)
+    content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
+  write_file (path[FILE_PATH], content, BYTES);
+  ck_assert_int_eq (symlink (linked, path[LINK_PATH]), 0);
+
+  ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
+  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_CREAT, 0600),
+                          OUT), OUT);
+  ck_assert_int_eq (dup2 (open (scratch_path ("out"), O_RDWR | O_APPEND),
+                          APPEND), APPEND);
+}
+
+/* What each run may have used up or left. */
+static void
+renew_fixture (void)
+{
+  if (unlink (path[NEW_PATH]) < 0)
+    rmdir (path[NEW_PATH]);
+  mkdir (path[SUB_PATH], 0700);
+  write_file (path[OLD_PATH], "", 0);
+  ck_assert_int_eq (ftruncate (OUT, 0), 0);
+  ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_SET), 0);
+  ck_assert_int_eq (dup2 (DATA, SPARE), SPARE);
+  ck_assert_int_eq (dup2 (DATA, DUP), DUP);
+  memset (buffer, '-', sizeof buffer);
+}
+
+static unsigned long
+hash (unsigned long h, const void *data, size_t size)
+{
+  const unsigned char *p = data;
+
+  while (size--)
+    h = (h ^ *p++) * 1099511628211UL;
+  return h;
+}
+
+/* Buffers of the library are never null on success. */
+static unsigned long
+hash_bytes (const eio_req *req)
+{
+  ck_assert_ptr_nonnull (req->ptr2);
+  return hash (req->result, req->ptr2, req->result);
+}
+
+static unsigned long
+hash_names (const eio_req *req)
+{
+  const char *name = req->ptr2;
+  unsigned long h = 0;
+  int i;
+
+  for (i = 0; i < req->result; ++i, name += strlen (name) + 1)
+    h = hash (h, name, strlen (name) + 1);
+  return h;
+}
+
+/* Tells a right result from a wrong one. */
+static unsigned long
+digest (const eio_req *req)
+{
+  const struct stat *st = req->ptr2;
+
+  if (req->result < 0)
+    return req->errorno;
+  switch (req->type)
+    {
+    case EIO_READ:
+    case EIO_SLURP:
+    case EIO_READLINK:
+    case EIO_REALPATH: return hash_bytes (req);
+    case EIO_READDIR: return hash_names (req) + req->int1;
+    case EIO_STAT:
+    case EIO_LSTAT:
+    case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
+    case EIO_STATVFS:
+    case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
+    case EIO_SEEK: return req->offs;
+    case EIO_OPEN: return 0;
+    default: return req->result;
+    }
+}
+
+static void
+close_result (const eio_req *req)
+{
+  if (req->type == EIO_OPEN && req->result >= 0)
+    close (req->result);
+  if (req->type == EIO_WD_OPEN)
+    eio_wd_close_sync (req->wd);
+}
+
+/* A pool without workers is one that owes nothing.  Returns how many blocks
+ * it has. */
+static long
+rest (void)
+{
+  eio_set_max_parallel (0);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  ck_assert_uint_eq (eio_nready (), 0);
+  ck_assert_uint_eq (eio_npending (), 0);
+  return live;
+}
+
+typedef struct
+{
+  long blocks;
+  int fds;
+} estate;
+
+static estate
+take_stock (void)
+{
+  estate e = { rest (), 0 };
+
+  renew_fixture ();
+  e.fds = count_fds ();
+  return e;
+}
+
+static void
+assert_same_estate (estate before, estate after, const char *what)
+{
+  ck_assert_msg (after.blocks == before.blocks, "%s: %ld blocks, then %ld",
+                 what, before.blocks, after.blocks);
+  ck_assert_msg (after.fds == before.fds, "%s: %d descriptors, then %d", what,
+                 before.fds, after.fds);
+}
+
+#endif
