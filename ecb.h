@@ -59,7 +59,20 @@
   __atomic_load_n (&(lvalue), __ATOMIC_ACQUIRE)
 #define ecb_store_release(lvalue, value) \
   __atomic_store_n (&(lvalue), (value), __ATOMIC_RELEASE)
+#define ecb_load_seq_cst(lvalue) \
+  __atomic_load_n (&(lvalue), __ATOMIC_SEQ_CST)
+#define ecb_store_seq_cst(lvalue, value) \
+  __atomic_store_n (&(lvalue), (value), __ATOMIC_SEQ_CST)
 #define ecb_add_relaxed(lvalue, value) \
   __atomic_fetch_add (&(lvalue), (value), __ATOMIC_RELAXED)
+#define ecb_swap_acquire(lvalue, value) \
+  __atomic_exchange_n (&(lvalue), (value), __ATOMIC_ACQUIRE)
+#define ecb_swap_seq_cst(lvalue, value) \
+  __atomic_exchange_n (&(lvalue), (value), __ATOMIC_SEQ_CST)
+/* True if lvalue was expected and is now value; else expected is what it was.
+ * May fail for no reason. */
+#define ecb_cas_seq_cst(lvalue, expected, value) \
+  __atomic_compare_exchange_n (&(lvalue), &(expected), (value), 1, \
+                               __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
 
 #endif

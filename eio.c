@@ -162,6 +162,18 @@
 #if HAVE_SENDFILE && defined __linux__
 # include <sys/sendfile.h>
 #endif
+#ifdef __linux__
+# include <sys/uio.h>
+# include <sys/vfs.h>
+#endif
+
+/* x32 has longs that are not those of its kernel. */
+#if defined __linux__ && defined SYS_futex \
+    && !(defined __x86_64__ && defined __ILP32__)
+# define EIO__FUTEX 1
+#else
+# define EIO__FUTEX 0
+#endif
 
 /* A working directory carries a descriptor. */
 #undef HAVE_AT
@@ -191,7 +203,13 @@ enum
 {
   EIO__MADV_POPULATE_READ = 22,
   EIO__MADV_POPULATE_WRITE = 23,
-  EIO__MCL_ONFAULT = 4
+  EIO__MCL_ONFAULT = 4,
+  EIO__FUTEX_WAIT = 0,
+  EIO__FUTEX_WAKE = 1,
+  EIO__RESOLVE_CACHED = 0x20,
+  EIO__RWF_NOWAIT = 0x08,
+  EIO__SYS_OPENAT2 = 437,
+  EIO__SYS_CACHESTAT = 451 /* but on alpha */
 };
 
 /* realloc, and malloc where block is null, which say ENOMEM also where those
@@ -346,6 +364,105 @@ eio_sys_fd_path (int fd, char *buf, size_t size)
   return EIO_ENOSYS ();
 }
 
+/* As openat, but fails with EAGAIN if the path is not all in the kernel's
+ * memory. Linux 5.12. */
+static int
+eio_sys_open_cached (int dirfd, const char *path, int flags)
+{
+#if defined __linux__ && defined SYS_statx /* headers of some age */
+  unsigned long long how[3] = { (unsigned)flags, 0, EIO__RESOLVE_CACHED };
+
+  return (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
+#else
+  (void)dirfd, (void)path, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* As pread, but fails with EAGAIN, or does less, rather than wait for the
+ * device; or with EOPNOTSUPP where it cannot be told. Linux 4.14. */
+static ssize_t
+eio_sys_read_cached (int fd, void *buf, size_t count, off_t offset)
+{
+#if defined __linux__ && defined RWF_NOWAIT
+  struct iovec iov = { buf, count };
+
+  return preadv2 (fd, &iov, 1, offset, EIO__RWF_NOWAIT);
+#else
+  (void)fd, (void)buf, (void)count, (void)offset;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* How many pages of a file are in memory, or -1. Linux 6.5. */
+static long long
+eio_sys_count_cached (int fd, off_t offset, size_t length)
+{
+#if defined __linux__ && defined SYS_statx && !defined __alpha__
+  unsigned long long range[2] = { (unsigned long long)offset, length };
+  unsigned long long counts[5] = { 0 };
+
+  if (!syscall (EIO__SYS_CACHESTAT, fd, range, counts, 0))
+    return (long long)counts[0];
+  return -1;
+#else
+  (void)fd, (void)offset, (void)length;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* What fd is open on, as far as the kernel knows without asking a server. */
+typedef struct
+{
+  unsigned dev; /* never 0 */
+  unsigned mode;
+  unsigned nlink;
+} eio_sys_kind;
+
+static int
+eio_sys_get_kind (int fd, eio_sys_kind *kind)
+{
+#if defined __linux__ && defined STATX_TYPE
+  struct statx st;
+
+  if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+             STATX_TYPE | STATX_NLINK, &st))
+    return -1;
+  kind->dev = st.stx_dev_major << 20 | st.stx_dev_minor;
+  kind->mode = st.stx_mode;
+  kind->nlink = st.stx_nlink;
+  return 0;
+#else
+  (void)fd, (void)kind;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Whether fd's file system is one that opens, stats and closes what it has in
+ * memory without waiting for anybody. To ask may take its time. */
+static int
+eio_sys_is_local (int fd)
+{
+#ifdef __linux__
+  static const unsigned local[] = {
+    0xef53 /* ext2 to 4 */, 0x58465342 /* xfs */, 0x9123683e /* btrfs */,
+    0xf2f52010 /* f2fs */, 0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */,
+    0x794c7630 /* overlay */
+  };
+  struct statfs st;
+  size_t i;
+
+  if (fstatfs (fd, &st))
+    return 0;
+  for (i = 0; i < sizeof local / sizeof *local; ++i)
+    if (local[i] == (unsigned)st.f_type)
+      return 1;
+#else
+  (void)fd;
+#endif
+  return 0;
+}
+
 static size_t
 eio_sys_page_size (void)
 {
@@ -394,6 +511,77 @@ eio_sys_timespec (unsigned long long ns)
   t.tv_sec = (time_t)(ns / 1000000000u);
   t.tv_nsec = (long)(ns % 1000000000u);
   return t;
+}
+
+/* Something that one thread waits for: it returns when that has been set, and
+ * may return sooner. Deadlines are nanoseconds of the monotonic clock, 0 for
+ * none. A futex does less than a condition variable; and those that are not
+ * process-private are spread over a large table, where a thousand sleepers
+ * are in nobody's way (Linux 6.16). */
+typedef struct
+{
+  int state; /* 0: not set, 1: set, -1: somebody sleeps */
+#if !EIO__FUTEX
+  xmutex_t lock;
+  xcond_t changed;
+#endif
+} eio_sys_event;
+
+static int
+eio_sys_init_event (eio_sys_event *event)
+{
+  event->state = 0;
+#if EIO__FUTEX
+  return 0;
+#else
+  X_MUTEX_CREATE (event->lock);
+  return xcond_create_monotonic (&event->changed);
+#endif
+}
+
+static void
+eio_sys_set_event (eio_sys_event *event)
+{
+#if EIO__FUTEX
+  if (ecb_swap_seq_cst (event->state, 1) < 0)
+    syscall (SYS_futex, &event->state, EIO__FUTEX_WAKE, 1, 0, 0, 0);
+#else
+  X_LOCK (event->lock);
+  event->state = 1;
+  X_COND_SIGNAL (event->changed);
+  X_UNLOCK (event->lock);
+#endif
+}
+
+static void
+eio_sys_await_event (eio_sys_event *event, unsigned long long deadline)
+{
+#if EIO__FUTEX
+  unsigned long long now = deadline ? eio_sys_now () : 0;
+  unsigned long long ns = deadline > now ? deadline - now : 0;
+  long left[2] = { (long)(ns / 1000000000u), (long)(ns % 1000000000u) };
+  const struct timespec a_moment = { 0, 1000000 };
+  int unset = 0;
+
+  if (ecb_cas_seq_cst (event->state, unset, -1)
+      && syscall (SYS_futex, &event->state, EIO__FUTEX_WAIT, -1,
+                  deadline ? left : 0, 0, 0)
+      && errno == ENOSYS)
+    nanosleep (&a_moment, 0);
+  ecb_swap_seq_cst (event->state, 0);
+#else
+  struct timespec end = eio_sys_timespec (deadline);
+
+  X_LOCK (event->lock);
+  if (event->state)
+    ;
+  else if (deadline)
+    X_COND_TIMEDWAIT (event->changed, event->lock, end);
+  else
+    X_COND_WAIT (event->changed, event->lock);
+  event->state = 0;
+  X_UNLOCK (event->lock);
+#endif
 }
 
 /* Blocks what workers leave to the host, as in a worker. Returns whether
@@ -521,6 +709,10 @@ eio_sys_set_traits (eio_sys_traits *traits)
 #define ETP_SCOPE_STACK 8192
 #define ETP_INNER_SCOPE_STACK 256 /* of nested ones: they may be many */
 
+/* An eio_poll finishes no more than so many requests that its callbacks
+ * submitted and had answered at once. */
+#define ETP_INLINE_BUDGET 64
+
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
 #define ETP_MAX_IDLE_TIMEOUT 1000000000u
 
@@ -556,8 +748,17 @@ typedef struct
 {
   eio_req *first[ETP_NUM_PRI];
   eio_req *last[ETP_NUM_PRI];
-  int size; /* written under the queue's lock, read anywhere */
+  int size; /* read anywhere */
 } etp_queue;
+
+/* Results. Workers push them onto a stack, without a lock; the poll thread
+ * takes all of it, and sorts it. Embedders read size like an int. */
+typedef struct
+{
+  eio_req *fresh;   /* the stack */
+  etp_queue sorted; /* the poll thread's */
+  _Atomic int size; /* of both */
+} etp_results;
 
 /* All of it is guarded by reqlock, but pool, which is constant. The structs
  * are reused, never freed: whoever wakes a worker signals it after the unlock,
@@ -566,8 +767,10 @@ struct etp_worker
 {
   etp_pool *pool;
   xthread_t tid;
-  xcond_t wakeup;
+  eio_sys_event wakeup;
   eio_req *req;                         /* the last that it took */
+  int counts;                           /* in pool->ndone, when it is done:
+                                           one more may be started */
   int woken;                            /* taken off the idle stack */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
@@ -586,11 +789,26 @@ struct etp_scope
   size_t frame;         /* the callback's frame is below this address */
 };
 
+/* A file system, and for how many requests more it is taken to be local, or,
+ * if negative, not to be. */
+typedef struct
+{
+  unsigned dev;
+  int credit;
+} etp_fs;
+
+/* How many reads of a descriptor go to the workers before one is tried at
+ * once again, and how often in a row that has failed, or succeeded. */
+typedef struct
+{
+  unsigned char skip, fails, hits;
+} etp_backoff;
+
 struct etp_pool
 {
   /* reqlock guards the request side: what is queued, and who serves it.
    * nworkers counts from the decision to start one to the decision to leave.
-   * A worker that neither idles nor executes is looking for work. */
+   * A worker is idle, or has a request, or is looking for one. */
   xmutex_t reqlock;
   etp_queue req_queue;
   etp_queue house_queue;                /* the library's own requests */
@@ -601,6 +819,7 @@ struct etp_pool
   xcond_t left;                         /* nworkers fell, or limit rose */
   unsigned nidle;
   unsigned nworkers;
+  unsigned nbusy;                       /* took one and are not back yet */
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
   unsigned nreleases;                   /* how often they were let go */
@@ -616,12 +835,13 @@ struct etp_pool
   unsigned limit, max_idle, idle_timeout;
   unsigned max_poll_reqs;               /* 0: no limit */
   unsigned max_poll_sec, max_poll_nsec; /* both 0: no limit */
+  size_t inline_max;                    /* bytes; 0: nothing at once */
 
-  /* Atomic. A worker lowers executing before it publishes, so that whoever
-   * gets the result does not count its worker as busy; but while it publishes
-   * it is not relied on either, as want_poll may take its time. */
-  unsigned executing;
-  unsigned publishing;
+  /* Atomic. Of the busy ones, those that are done executing: they say so
+   * before they publish, so that nobody who gets the result has a thread
+   * started in their place. They look only when they are back, as want_poll
+   * may take its time. */
+  unsigned ndone;
   unsigned nreqs;
   int stack_try;                        /* what worked last in
                                            etp_create_thread */
@@ -629,9 +849,10 @@ struct etp_pool
   int forking;                          /* threads between fork's handlers */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
-  /* reslock guards the result side. */
+  /* The result side has no lock; this is there for embedders, to whom it
+   * has always been the one of res_queue. */
   xmutex_t reslock;
-  etp_queue res_queue;
+  etp_results res_queue;
 
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
@@ -646,6 +867,12 @@ struct etp_pool
   etp_scope *spare_scopes;
   etp_scope first_scope;
   eio_req *feeding;                     /* groups whose feeders run */
+
+  unsigned inline_left;                 /* of this poll's budget */
+
+  /* Answering at once, section 6. */
+  etp_fs fs[16];                        /* by device; under reqlock */
+  etp_backoff backoff[64];              /* by descriptor; atomic */
 
   /* Of those that begin lives. */
   etp_pool *older;                      /* the one before, for leak checkers */
@@ -668,6 +895,7 @@ static etp_pool eio__first_pool = {
 static etp_pool *eio__default_pool = &eio__first_pool;
 
 static void eio__execute (eio_req *req); /* section 6 */
+static int eio__answer (eio_req *req);
 
 /* --- queues ------------------------------------------------------------- */
 
@@ -712,8 +940,9 @@ etp_pop (etp_queue *queue)
 static int
 etp_has_work (etp_pool *pool)
 {
-  return ecb_load_relaxed (pool->res_queue.size)
-         || ecb_load_relaxed (pool->stalled);
+  return ecb_load_seq_cst (pool->res_queue.fresh)
+         || ecb_load_relaxed (pool->res_queue.sorted.size)
+         || ecb_load_seq_cst (pool->stalled);
 }
 
 static void
@@ -729,26 +958,42 @@ etp_call_done (etp_pool *pool)
 {
   if (pool->done_poll)
     pool->done_poll ();
-  ecb_store_relaxed (pool->signalled, 0);
+  ecb_store_seq_cst (pool->signalled, 0);
 }
 
-/* Makes the signal say whether there is work; only the poller may take it
- * back. The look has to come under the lock: see doc/internals.md. Called
- * whenever something came to be that etp_has_work sees, and when eio_poll
- * ends. Returns 0 if there is work. */
+/* Called after something came to be that etp_has_work sees, unless it has
+ * been signalled already. */
+static void
+etp_raise_signal (etp_pool *pool)
+{
+  if (ecb_load_seq_cst (pool->signalled)) /* etp_settle_signal */
+    return;
+
+  X_LOCK (pool->siglock);
+  if (!pool->signalled && etp_has_work (pool))
+    etp_call_want (pool);
+  X_UNLOCK (pool->siglock);
+}
+
+/* Makes the signal say whether there is work, when eio_poll ends. Something
+ * that came after the first look may have found the signal still up; the
+ * second look sees it. Returns whether there is work. */
 static int
-etp_signal (etp_pool *pool, int polling)
+etp_settle_signal (etp_pool *pool)
 {
   int work;
 
   X_LOCK (pool->siglock);
   work = etp_has_work (pool);
+  if (!work && pool->signalled)
+    {
+      etp_call_done (pool);
+      work = etp_has_work (pool); /* etp_raise_signal */
+    }
   if (work && !pool->signalled)
     etp_call_want (pool);
-  else if (!work && pool->signalled && polling)
-    etp_call_done (pool);
   X_UNLOCK (pool->siglock);
-  return !work;
+  return work;
 }
 
 /* Called by the poller that was faster than the worker's signal: should the
@@ -762,34 +1007,60 @@ etp_announce (etp_pool *pool)
   X_UNLOCK (pool->siglock);
 }
 
-/* --- publish ------------------------------------------------------------ */
+/* --- results ------------------------------------------------------------ */
 
 /* Hands req over to the poll thread. */
 static void
 etp_publish (etp_pool *pool, eio_req *req)
 {
-  int first;
+  eio_req *first = ecb_load_relaxed (pool->res_queue.fresh);
 
   if (ecb_load_relaxed (pool->over))
     return;
 
-  X_LOCK (pool->reslock);
-  first = !pool->res_queue.size;
-  etp_push (&pool->res_queue, req);
-  X_UNLOCK (pool->reslock);
+  do
+    req->next = first;
+  while (!ecb_cas_seq_cst (pool->res_queue.fresh, first, req));
+  ++pool->res_queue.size;
 
-  if (first)
-    etp_signal (pool, 0);
+  if (!first)
+    etp_raise_signal (pool);
 }
 
+/* Queues what was published, the oldest first. */
+static void
+etp_sort_results (etp_results *results)
+{
+  eio_req *req = ecb_swap_acquire (results->fresh, 0), *oldest = 0;
+
+  while (req)
+    {
+      eio_req *before = (eio_req *)req->next;
+
+      req->next = oldest;
+      oldest = req;
+      req = before;
+    }
+
+  while (oldest)
+    {
+      req = oldest;
+      oldest = (eio_req *)req->next;
+      etp_push (&results->sorted, req);
+    }
+}
+
+/* The result to be finished next, or null. */
 static eio_req *
 etp_next_result (etp_pool *pool)
 {
   eio_req *req;
 
-  X_LOCK (pool->reslock);
-  req = etp_pop (&pool->res_queue);
-  X_UNLOCK (pool->reslock);
+  if (ecb_load_relaxed (pool->res_queue.fresh))
+    etp_sort_results (&pool->res_queue);
+  req = etp_pop (&pool->res_queue.sorted);
+  if (req)
+    --pool->res_queue.size;
   return req;
 }
 
@@ -824,24 +1095,22 @@ etp_dismiss_locked (etp_pool *pool, unsigned n)
       etp_worker *w = pool->idle;
 
       etp_pop_idle_locked (pool, w);
-      X_COND_SIGNAL (w->wakeup);
+      eio_sys_set_event (&w->wakeup);
     }
 }
 
-/* Sees to it that somebody looks at the queue. Nobody is needed if some
- * worker is on its way: it looks after this unlock, and when it takes
- * something, it summons the next. A thread is started only if there are more
- * requests, ready and executing, than workers. */
+/* Sees to it that somebody looks at the queue, if less than enough are on
+ * their way, and less than there are requests: they look after this unlock,
+ * and when they take something, summon the next. A thread is started only if
+ * there are more requests, ready and executing, than workers. */
 static etp_action
-etp_summon_locked (etp_pool *pool)
+etp_summon_locked (etp_pool *pool, unsigned enough)
 {
   etp_action action = { 0, 0 };
-  unsigned executing = ecb_load_relaxed (pool->executing);
-  unsigned publishing = ecb_load_relaxed (pool->publishing);
+  unsigned looking = pool->nworkers - pool->nidle - pool->nbusy;
+  unsigned queued = (unsigned)(pool->req_queue.size + pool->house_queue.size);
 
-  if (!pool->req_queue.size && !pool->house_queue.size)
-    return action;
-  if (pool->nworkers > pool->nidle + executing + publishing)
+  if (looking >= enough || looking >= queued)
     return action;
 
   if (pool->idle)
@@ -849,7 +1118,7 @@ etp_summon_locked (etp_pool *pool)
       action.wake = pool->idle;
       etp_pop_idle_locked (pool, action.wake);
     }
-  else if (pool->nworkers <= executing && pool->nworkers < pool->limit)
+  else if (!ecb_load_relaxed (pool->ndone) && pool->nworkers < pool->limit)
     {
       ++pool->nworkers;
       action.start = 1;
@@ -864,7 +1133,7 @@ etp_make_worker (etp_pool *pool)
 {
   etp_worker *w = calloc (1, sizeof *w);
 
-  if (w && xcond_create_monotonic (&w->wakeup))
+  if (w && eio_sys_init_event (&w->wakeup))
     {
       free (w);
       w = 0;
@@ -930,7 +1199,7 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
   X_LOCK (pool->reqlock);
   --pool->nworkers;
   if (pool->idle)
-    action = etp_summon_locked (pool);
+    action = etp_summon_locked (pool, 1);
   if (w)
     {
       w->next = pool->spares;
@@ -940,14 +1209,14 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
   stalled = !pool->nworkers && pool->limit
             && (pool->req_queue.size || pool->house_queue.size);
   if (stalled)
-    ecb_store_relaxed (pool->stalled, 1);
+    ecb_store_seq_cst (pool->stalled, 1);
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
 
   if (action.wake)
-    X_COND_SIGNAL (action.wake->wakeup);
+    eio_sys_set_event (&action.wake->wakeup);
   if (stalled)
-    etp_signal (pool, 0);
+    etp_raise_signal (pool);
 }
 
 static void
@@ -964,7 +1233,7 @@ static void
 etp_act (etp_pool *pool, etp_action action)
 {
   if (action.wake)
-    X_COND_SIGNAL (action.wake->wakeup);
+    eio_sys_set_event (&action.wake->wakeup);
 
   if (action.start)
     {
@@ -994,26 +1263,29 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
   ++pool->nidle;
 
   while (!w->woken)
-    if (pool->nidle <= pool->max_idle)
-      X_COND_WAIT (w->wakeup, pool->reqlock);
-    else
-      {
-        unsigned long long now = eio_sys_now (), end;
-        struct timespec deadline;
+    {
+      unsigned long long end = 0;
 
-        if (!since)
-          since = now;
-        end = since + (pool->idle_timeout < ETP_MAX_IDLE_TIMEOUT
-                         ? pool->idle_timeout
-                         : ETP_MAX_IDLE_TIMEOUT) * 1000000000ull;
-        if (now >= end)
-          {
-            etp_pop_idle_locked (pool, w);
-            return 0;
-          }
-        deadline = eio_sys_timespec (end);
-        X_COND_TIMEDWAIT (w->wakeup, pool->reqlock, deadline);
-      }
+      if (pool->nidle > pool->max_idle)
+        {
+          unsigned long long now = eio_sys_now ();
+
+          if (!since)
+            since = now;
+          end = since + (pool->idle_timeout < ETP_MAX_IDLE_TIMEOUT
+                           ? pool->idle_timeout
+                           : ETP_MAX_IDLE_TIMEOUT) * 1000000000ull;
+          if (now >= end)
+            {
+              etp_pop_idle_locked (pool, w);
+              return 0;
+            }
+        }
+
+      X_UNLOCK (pool->reqlock);
+      eio_sys_await_event (&w->wakeup, end);
+      X_LOCK (pool->reqlock);
+    }
 
   return 1;
 }
@@ -1030,7 +1302,8 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
         req = etp_pop (&pool->req_queue);
       if (req)
         {
-          ecb_add_relaxed (pool->executing, 1);
+          ++pool->nbusy;
+          w->counts = pool->nworkers < pool->limit;
           w->req = req; /* so that leak checkers find it in a child */
           return req;
         }
@@ -1042,7 +1315,7 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
 /* Requests of the library's own have nobody to be published to. Returns 0 if
  * the request has forked and this is the child. */
 static int
-etp_run (etp_pool *pool, eio_req *req)
+etp_run (etp_pool *pool, eio_req *req, int counts)
 {
   int house = req->eio_state == ETP_FREE;
 
@@ -1050,14 +1323,21 @@ etp_run (etp_pool *pool, eio_req *req)
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
     return 0;
 
-  ecb_add_relaxed (pool->publishing, 1);
-  ecb_add_relaxed (pool->executing, -1u);
+  if (counts)
+    ecb_add_relaxed (pool->ndone, 1);
   if (house)
     free (req);
   else
     etp_publish (req->eio_pool, req);
-  ecb_add_relaxed (pool->publishing, -1u);
   return 1;
+}
+
+static void
+etp_come_back_locked (etp_pool *pool, etp_worker *w)
+{
+  --pool->nbusy;
+  if (w->counts)
+    ecb_add_relaxed (pool->ndone, -1u);
 }
 
 static void
@@ -1089,7 +1369,7 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
   if (w->next)
     w->next->prev = w->prev;
   --pool->nworkers;
-  action = etp_summon_locked (pool);
+  action = etp_summon_locked (pool, 1);
   X_COND_BROADCAST (pool->left);
 
   pool->have_corpse = pool->nwaiting > 0;
@@ -1105,12 +1385,27 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
     pthread_join (corpse, 0);
 }
 
+/* Wakes or starts one more, beside those that are on their way. */
+static void
+etp_recruit (etp_pool *pool)
+{
+  etp_action action;
+
+  X_LOCK (pool->reqlock);
+  action = etp_summon_locked (pool, UINT_MAX);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+}
+
+/* A new worker starts up to two more before it works: so many get to work
+ * soon, and who submits has no part in it. */
 X_THREAD_PROC (etp_worker_proc)
 {
   etp_worker *w = thr_arg;
   etp_pool *pool = w->pool;
   eio_sys_traits traits;
   eio_req *req;
+  int is_new = 1;
 
   X_LOCK (pool->reqlock);
   etp_enlist_locked (pool, w);
@@ -1121,13 +1416,17 @@ X_THREAD_PROC (etp_worker_proc)
   X_LOCK (pool->reqlock);
   while ((req = etp_take_locked (pool, w)))
     {
-      etp_action action = etp_summon_locked (pool);
+      etp_action action = etp_summon_locked (pool, is_new ? UINT_MAX : 1);
 
       X_UNLOCK (pool->reqlock);
       etp_act (pool, action);
-      if (!etp_run (pool, req))
+      if (ecb_expect_false (is_new))
+        etp_recruit (pool);
+      is_new = 0;
+      if (!etp_run (pool, req, w->counts))
         return 0;
       X_LOCK (pool->reqlock);
+      etp_come_back_locked (pool, w);
     }
   etp_leave_and_unlock (pool, w);
 
@@ -1151,8 +1450,6 @@ etp_run_here (etp_pool *pool)
       if (!req)
         req = etp_pop (&pool->req_queue);
     }
-  if (req)
-    ecb_add_relaxed (pool->executing, 1);
   if (!pool->req_queue.size && !pool->house_queue.size)
     ecb_store_relaxed (pool->stalled, 0);
   X_UNLOCK (pool->reqlock);
@@ -1163,7 +1460,7 @@ etp_run_here (etp_pool *pool)
   /* As in a worker, so that it ends alike: writing to a broken pipe is an
    * error, and kills nobody. */
   had_pipe = eio_sys_block_signals (&saved);
-  etp_run (pool, req);
+  etp_run (pool, req, 0);
   eio_sys_unblock_signals (&saved, had_pipe);
 }
 
@@ -1175,7 +1472,7 @@ etp_maybe_start_thread (etp_pool *pool)
   etp_action action;
 
   X_LOCK (pool->reqlock);
-  action = etp_summon_locked (pool);
+  action = etp_summon_locked (pool, 1);
   if (!action.start)
     ecb_store_relaxed (pool->start_failed, 0);
   X_UNLOCK (pool->reqlock);
@@ -1194,7 +1491,7 @@ etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
 
   X_LOCK (pool->reqlock);
   etp_push (queue, req);
-  action = etp_summon_locked (pool);
+  action = etp_summon_locked (pool, 1);
   X_UNLOCK (pool->reqlock);
   etp_act (pool, action);
 }
@@ -1241,6 +1538,7 @@ etp_new_life (etp_pool *old)
   pool->max_poll_reqs = ecb_load_relaxed (old->max_poll_reqs);
   pool->max_poll_sec = ecb_load_relaxed (old->max_poll_sec);
   pool->max_poll_nsec = ecb_load_relaxed (old->max_poll_nsec);
+  pool->inline_max = ecb_load_relaxed (old->inline_max);
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
   pool->stack_try = ecb_load_relaxed (old->stack_try);
@@ -1265,9 +1563,8 @@ etp_abandon (etp_pool *pool)
   ecb_store_relaxed (pool->done_poll, 0);
   X_UNLOCK (pool->siglock);
 
-  X_LOCK (pool->reslock);
-  memset (&pool->res_queue, 0, sizeof pool->res_queue);
-  X_UNLOCK (pool->reslock);
+  while (etp_next_result (pool))
+    ;
 
   X_LOCK (pool->reqlock);
   ecb_store_relaxed (pool->limit, 0);
@@ -1331,7 +1628,7 @@ etp_set_min_parallel (etp_pool *pool, unsigned nthreads)
       ecb_store_relaxed (pool->limit, nthreads);
       X_COND_BROADCAST (pool->left);
     }
-  action = etp_summon_locked (pool);
+  action = etp_summon_locked (pool, 1);
   X_UNLOCK (pool->reqlock);
   etp_act (pool, action);
 }
@@ -1410,7 +1707,7 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
   X_LOCK (pool->reqlock);
   ecb_store_relaxed (*setting, value);
   for (w = pool->idle; w; w = w->idle_next)
-    X_COND_SIGNAL (w->wakeup);
+    eio_sys_set_event (&w->wakeup);
   X_UNLOCK (pool->reqlock);
 }
 
@@ -1752,11 +2049,32 @@ eio__clamp_pri (int pri)
                                                              : pri;
 }
 
+static int
+etp_is_polling (etp_pool *pool)
+{
+  return ecb_load_acquire (pool->scope) /* etp_open_scope */
+         && ecb_load_relaxed (pool->scope_thread) == etp_self ();
+}
+
+/* Answers a request on this thread, if that can be done without waiting. A
+ * callback gets no more than its share, or the loop would stall. */
+static int
+etp_try_inline (etp_pool *pool, eio_req *req)
+{
+  int polling = etp_is_polling (pool);
+
+  if (!ecb_load_relaxed (pool->limit) || (polling && !pool->inline_left)
+      || !eio__answer (req))
+    return 0;
+  if (polling)
+    --pool->inline_left;
+  return 1;
+}
+
 static void
 etp_submit (etp_pool *pool, eio_req *req)
 {
-  if (ecb_load_acquire (pool->scope) /* etp_open_scope */
-      && ecb_load_relaxed (pool->scope_thread) == etp_self ())
+  if (etp_is_polling (pool))
     etp_notice_resubmission (pool, req);
 
   req->eio_pool = pool;
@@ -1770,7 +2088,11 @@ etp_submit (etp_pool *pool, eio_req *req)
     {
       req->result = 0;
       req->errorno = 0;
-      etp_enqueue (pool, &pool->req_queue, req);
+      if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
+          && etp_try_inline (pool, req))
+        etp_publish (pool, req);
+      else
+        etp_enqueue (pool, &pool->req_queue, req);
     }
 }
 
@@ -1799,7 +2121,7 @@ etp_get_poll_limits (etp_pool *pool)
 static int
 etp_end_poll (etp_pool *pool)
 {
-  if (etp_signal (pool, 1))
+  if (!etp_settle_signal (pool))
     return 0;
   errno = EAGAIN;
   return -1;
@@ -1820,7 +2142,7 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
       if (!req)
         {
           res = etp_end_poll (pool);
-          if (res && ecb_load_relaxed (pool->res_queue.size))
+          if (res && ecb_load_relaxed (pool->res_queue.fresh))
             continue; /* it came at the last moment */
           return res;
         }
@@ -1834,10 +2156,10 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
         continue;
       if (res)
         {
-          etp_signal (pool, 1);
+          etp_settle_signal (pool);
           return res;
         }
-      if ((limits.reqs && !--limits.reqs)
+      if ((limits.reqs && !--limits.reqs) || !pool->inline_left
           || (limits.time && eio_sys_now () >= limits.time))
         return etp_end_poll (pool);
     }
@@ -1859,6 +2181,8 @@ etp_poll_scoped (etp_pool *pool)
   if (ecb_load_relaxed (pool->over))
     return 0;
 
+  if (!pool->scope)
+    pool->inline_left = ETP_INLINE_BUDGET;
   scope = etp_open_scope (pool, frame);
   if (!scope)
     {
@@ -3587,6 +3911,297 @@ eio__execute (eio_req *req)
   req->eio_outerrno = res < 0 ? error : 0;
 }
 
+/* --- answers at once ---------------------------------------------------- */
+
+/* What eio__*_inline have in common: they run on the submitting thread, must
+ * not wait for a device or a server, and either leave the outcome, as
+ * eio__execute does, and return 1; or 0, and a worker does it. */
+
+enum
+{
+  EIO__FS_CREDIT = 4096, /* then it is looked at again: it may be another */
+  EIO__FEW = 16,         /* outstanding; with more, workers do it sooner */
+  EIO__MAX_FAILS = 6,
+  EIO__TRUST = 16
+};
+
+static etp_fs *
+eio__fs (etp_pool *pool, unsigned dev)
+{
+  return &pool->fs[dev % (sizeof pool->fs / sizeof *pool->fs)];
+}
+
+/* > 0: it is local, < 0: it is not, or somebody finds out, 0: not known. */
+static int
+eio__fs_credit (etp_pool *pool, unsigned dev)
+{
+  etp_fs *fs = eio__fs (pool, dev);
+  int credit;
+
+  X_LOCK (pool->reqlock);
+  credit = fs->dev == dev ? fs->credit : 0;
+  if (credit)
+    fs->credit += credit > 0 ? -1 : 1;
+  X_UNLOCK (pool->reqlock);
+  return credit;
+}
+
+static void
+eio__set_fs_credit (etp_pool *pool, unsigned dev, int credit)
+{
+  etp_fs *fs = eio__fs (pool, dev);
+
+  X_LOCK (pool->reqlock);
+  fs->dev = dev;
+  fs->credit = credit;
+  X_UNLOCK (pool->reqlock);
+}
+
+/* [worker] */
+static void
+eio__learn_fs (eio_req *req)
+{
+  eio__set_fs_credit (req->eio_pool, (unsigned)req->int2,
+                      eio_sys_is_local (req->int1) ? EIO__FS_CREDIT
+                                                   : -EIO__FS_CREDIT);
+  eio_sys_close (req->int1);
+}
+
+/* Has a worker find out about the file system that fd is on, and close it. */
+static void
+eio__ask_fs (etp_pool *pool, int fd, unsigned dev)
+{
+  eio_req todo;
+
+  eio__set_fs_credit (pool, dev, -EIO__FS_CREDIT);
+  memset (&todo, 0, sizeof todo);
+  todo.type = EIO_CUSTOM;
+  todo.feed = eio__learn_fs;
+  todo.int1 = fd;
+  todo.int2 = (long)dev;
+  todo.eio_pool = pool;
+  etp_housekeep (pool, &todo);
+}
+
+/* Opens what req's path leads to without doing anything to it, if all is in
+ * memory and local; else -1. While it is open, it stays in memory. */
+static int
+eio__find_cached (eio_req *req, int flags, eio_sys_kind *kind)
+{
+  etp_pool *pool = req->eio_pool;
+  int fd, credit;
+
+  if (!EIO__O_NOTHING || ecb_load_relaxed (pool->nreqs) > EIO__FEW)
+    return -1;
+  fd = eio_sys_open_cached (eio__dirfd (req->wd), req->ptr1,
+                            EIO__O_NOTHING | O_CLOEXEC | flags);
+  if (fd < 0)
+    return -1;
+
+  credit = eio_sys_get_kind (fd, kind) ? -1
+                                       : eio__fs_credit (pool, kind->dev);
+  if (credit > 0)
+    return fd;
+  if (credit)
+    eio_sys_close (fd);
+  else
+    eio__ask_fs (pool, fd, kind->dev);
+  return -1;
+}
+
+static int
+eio__stat_inline (eio_req *req)
+{
+  eio_sys_kind kind;
+  int fd = eio__find_cached (req, req->type == EIO_LSTAT ? O_NOFOLLOW : 0,
+                             &kind);
+
+  if (fd < 0)
+    return 0;
+  eio__execute (req);
+  eio_sys_close (fd);
+  return 1;
+}
+
+static int
+eio__has_local_fd (eio_req *req, eio_sys_kind *kind)
+{
+  etp_pool *pool = req->eio_pool;
+
+  return ecb_load_relaxed (pool->nreqs) <= EIO__FEW
+         && !eio_sys_get_kind (req->int1, kind)
+         && eio__fs_credit (pool, kind->dev) > 0;
+}
+
+static int
+eio__fstat_inline (eio_req *req)
+{
+  eio_sys_kind kind;
+
+  if (!eio__has_local_fd (req, &kind))
+    return 0;
+  eio__execute (req);
+  return 1;
+}
+
+/* A file that was written to, or is deleted by this, may take its time. */
+static int
+eio__close_inline (eio_req *req)
+{
+  eio_sys_kind kind;
+  int flags;
+
+  if (!eio__has_local_fd (req, &kind) || !S_ISREG (kind.mode) || !kind.nlink)
+    return 0;
+  flags = fcntl (req->int1, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) != O_RDONLY)
+    return 0;
+  eio__execute (req);
+  return 1;
+}
+
+/* Whether a file just opened is a regular one still, and then makes it wait,
+ * as it was not to wait for anybody while it was opened. */
+static int
+eio__end_nonblocking_open (int fd)
+{
+  struct stat st;
+
+  return !fstat (fd, &st) && S_ISREG (st.st_mode) && !fcntl (fd, F_SETFL, 0);
+}
+
+/* Only regular files, for reading: to open a FIFO or a device does things. */
+static int
+eio__open_inline (eio_req *req)
+{
+  eio_sys_kind kind;
+  int path_fd, fd;
+
+  if (req->int1 & ~(O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_ACCMODE)
+      || (req->int1 & O_ACCMODE) != O_RDONLY)
+    return 0;
+  path_fd = eio__find_cached (req, req->int1 & O_NOFOLLOW, &kind);
+  if (path_fd < 0)
+    return 0;
+
+  fd = S_ISREG (kind.mode)
+         ? eio_sys_open_cached (eio__dirfd (req->wd), req->ptr1,
+                                req->int1 | O_NONBLOCK)
+         : -1;
+  eio_sys_close (path_fd);
+  if (fd >= 0 && !eio__end_nonblocking_open (fd))
+    {
+      eio_sys_close (fd);
+      fd = -1;
+    }
+  req->eio_outcome = fd;
+  return fd >= 0;
+}
+
+/* Reads at an offset, all of it or up to the end of the file, which has to be
+ * seen: else less may mean that the rest is not in memory. */
+static eio_ssize_t
+eio__read_cached (int fd, void *buf, size_t size, off_t offset)
+{
+  ssize_t n = eio_sys_read_cached (fd, buf, size, offset);
+  char more;
+
+  if (n <= 0 || (size_t)n == size)
+    return n;
+  return eio_sys_read_cached (fd, &more, 1, offset + n) ? -1 : n;
+}
+
+/* What a try teaches: the more often it failed, the longer until the next. */
+static void
+eio__learn_read (etp_backoff *b, int failed)
+{
+  unsigned fails = failed ? ecb_load_relaxed (b->fails) + 1u : 0;
+  unsigned hits = failed ? 0 : ecb_load_relaxed (b->hits) + 1u;
+
+  if (fails > EIO__MAX_FAILS)
+    fails = EIO__MAX_FAILS;
+  if (hits > EIO__TRUST)
+    return;
+  ecb_store_relaxed (b->hits, (unsigned char)hits);
+  ecb_store_relaxed (b->fails, (unsigned char)fails);
+  ecb_store_relaxed (b->skip, (unsigned char)((1u << fails) - 1));
+}
+
+/* A try that fails makes the kernel read ahead, which costs far more than
+ * asking it first whether it has the data; but it may not say, and where many
+ * tries succeeded there is no need to ask. */
+static int
+eio__try_read (eio_req *req, void *buf)
+{
+  etp_backoff *b = &req->eio_pool->backoff[req->int1 & 63];
+  unsigned skip = ecb_load_relaxed (b->skip);
+
+  if (skip)
+    {
+      ecb_store_relaxed (b->skip, (unsigned char)(skip - 1));
+      return 0;
+    }
+  if (ecb_load_relaxed (b->hits) < EIO__TRUST
+      && !eio_sys_count_cached (req->int1, req->offs, req->size))
+    return 0;
+
+  req->eio_outcome = eio__read_cached (req->int1, buf, req->size, req->offs);
+  eio__learn_read (b, req->eio_outcome < 0);
+  return req->eio_outcome >= 0;
+}
+
+static int
+eio__read_inline (eio_req *req)
+{
+  void *buf = req->ptr2;
+
+  if (req->offs < 0 || !req->size
+      || req->size > ecb_load_relaxed (req->eio_pool->inline_max))
+    return 0;
+  if (!buf && !(buf = calloc (1, req->size)))
+    return 0;
+
+  if (!eio__try_read (req, buf))
+    {
+      if (buf != req->ptr2)
+        free (buf);
+      return 0;
+    }
+  if (buf != req->ptr2)
+    req->flags |= EIO_FLAG_PTR2_FREE;
+  req->ptr2 = buf;
+  return 1;
+}
+
+static int
+eio__run_inline (eio_req *req)
+{
+  switch (req->type)
+    {
+    case EIO_READ: return eio__read_inline (req);
+    case EIO_OPEN: return eio__open_inline (req);
+    case EIO_CLOSE: return eio__close_inline (req);
+    case EIO_STAT:
+    case EIO_LSTAT: return eio__stat_inline (req);
+    case EIO_FSTAT: return eio__fstat_inline (req);
+    default: return 0;
+    }
+}
+
+/* [submitting thread] */
+static int
+eio__answer (eio_req *req)
+{
+  int saved = errno, answered;
+
+  if (eio__check (req, eio__find_op (req->type)))
+    return 0;
+  req->eio_outerrno = 0;
+  answered = eio__run_inline (req);
+  errno = saved;
+  return answered;
+}
+
 /*****************************************************************************
  * 7  Public API                                                             *
  *****************************************************************************/
@@ -3689,6 +4304,18 @@ eio_set_max_poll_reqs (unsigned int nreqs)
 }
 
 void
+eio_set_inline (size_t max_bytes)
+{
+  ecb_store_relaxed (EIO_POOL->inline_max, max_bytes);
+}
+
+size_t
+eio_get_inline (void)
+{
+  return ecb_load_relaxed (EIO_POOL->inline_max);
+}
+
+void
 eio_set_min_parallel (unsigned int nthreads)
 {
   etp_set_min_parallel (EIO_POOL, nthreads);
@@ -3732,7 +4359,9 @@ eio_nready (void)
 unsigned int
 eio_npending (void)
 {
-  return (unsigned int)ecb_load_relaxed (EIO_POOL->res_queue.size);
+  int n = EIO_POOL->res_queue.size;
+
+  return n > 0 ? (unsigned int)n : 0;
 }
 
 unsigned int

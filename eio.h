@@ -353,6 +353,17 @@ int eio_poll (void);
 void eio_set_max_poll_time (eio_tstamp seconds);
 void eio_set_max_poll_reqs (unsigned int nreqs);
 
+/* Has requests that the kernel can answer without waiting for a device or a
+ * server answered at once, by the thread that submits them: EIO_READ at an
+ * offset, of up to max_bytes bytes, from the page cache; EIO_STAT, EIO_LSTAT,
+ * EIO_FSTAT, EIO_CLOSE, and EIO_OPEN for reading, of files on local file
+ * systems whose names are in memory, while few requests are outstanding.
+ * Results come out of eio_poll as ever; but such requests pass by those that
+ * wait for a worker, whatever their priority.  0 (initially) means none.
+ * Linux; elsewhere it changes nothing.  [any thread] */
+void eio_set_inline (size_t max_bytes);
+size_t eio_get_inline (void);
+
 /* Raises the limit on workers (initially 4) to at least nthreads.
  * [any thread] */
 void eio_set_min_parallel (unsigned int nthreads);

@@ -20,10 +20,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Mutexes.  All macros take lvalues, not pointers. */
+/* Mutexes.  All macros take lvalues, not pointers.  They are held for some
+ * tens of nanoseconds: where there is a kind that tries again for a moment
+ * before it sleeps, it is that. */
 typedef pthread_mutex_t xmutex_t;
-#define X_MUTEX_INIT          PTHREAD_MUTEX_INITIALIZER
-#define X_MUTEX_CREATE(mutex) pthread_mutex_init (&(mutex), 0)
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+# define X_MUTEX_INIT         PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+#else
+# define X_MUTEX_INIT         PTHREAD_MUTEX_INITIALIZER
+#endif
+#define X_MUTEX_CREATE(mutex) xmutex_create (&(mutex))
 #define X_LOCK(mutex)         pthread_mutex_lock (&(mutex))
 #define X_UNLOCK(mutex)       pthread_mutex_unlock (&(mutex))
 
@@ -68,6 +74,14 @@ xthread_sigmask (sigset_t *set)
 #ifdef SIGSYS
   sigdelset (set, SIGSYS);
 #endif
+}
+
+static inline void
+xmutex_create (xmutex_t *mutex)
+{
+  static const xmutex_t initial = X_MUTEX_INIT;
+
+  *mutex = initial;
 }
 
 /* Starts a joinable thread with a stack of at least stacksize bytes (0: the

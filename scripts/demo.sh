@@ -19,7 +19,7 @@
 # container that does not allow it, gets the warm times only.
 
 source=$(cd "$(dirname "$0")/.." && pwd) || exit
-. "$source/scripts/need.sh"
+. "$source/scripts/common.sh"
 
 path=${1-/usr}
 jobs=${JOBS:-32}
@@ -39,27 +39,17 @@ build=$(mktemp -d "${TMPDIR:-/tmp}/libeio-demo.XXXXXX") || exit
 trap 'cd / && rm -rf "$build"' EXIT
 trap 'exit 130' HUP INT TERM
 
-# Copies what is in the source directory, but not what was built there.
-copy_sources ()
-{
-  mkdir "$build/src" "$build/obj" && cd "$source" &&
-    tar -c --exclude=./.git --exclude='./build*' --exclude='*.o' \
-      --exclude='*.lo' --exclude='*.la' --exclude=.libs --exclude=.deps \
-      --exclude=./config.status --exclude=./config.h --exclude=./Makefile \
-      --exclude=./examples/treescan -f - . | (cd "$build/src" && tar -xf -)
-}
-
 build_treescan ()
 {
-  cd "$build/src" &&
+  copy_sources "$source" "$build/src" &&
     { [ -x configure ] || ./autogen.sh; } &&
-    cd "$build/obj" &&
+    mkdir "$build/obj" && cd "$build/obj" &&
     ../src/configure --disable-shared &&
     make -j "$(nproc 2>/dev/null || echo 1)" examples/treescan
 }
 
 echo "Building in $build ..."
-if ! { copy_sources && build_treescan; } >"$build/log" 2>&1
+if ! build_treescan >"$build/log" 2>&1
 then
   tail -n 50 "$build/log"
   echo "failed: the build" >&2

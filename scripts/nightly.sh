@@ -8,7 +8,7 @@
 # the stress test.  The last line is "N passed, N failed", counting programs.
 
 cd "$(dirname "$0")/.." || exit
-. scripts/need.sh
+. scripts/common.sh
 need $NEED_BUILD $NEED_TESTS valgrind util-linux || exit
 
 repeat=${REPEAT:-100}

@@ -13,7 +13,7 @@
 # respected; otherwise, as many jobs run as there are processors.
 
 source=$(cd "$(dirname "$0")/.." && pwd) || exit
-. "$source/scripts/need.sh"
+. "$source/scripts/common.sh"
 need $NEED_BUILD $NEED_TESTS || exit
 
 if [ "$BUILD" ]
@@ -28,27 +28,6 @@ fi
 : "${MAKEFLAGS=-j$(nproc 2>/dev/null || echo 1)}"
 export MAKEFLAGS
 
-# Copies the files that are in the source directory, not what was built there:
-# git knows them in a checkout, and make cleans the copy of a release.
-copy_sources ()
-{
-  mkdir "$BUILD/src" "$BUILD/obj" &&
-    cd "$source" &&
-    if git ls-files --error-unmatch configure.ac >/dev/null 2>&1
-    then
-      git ls-files -z --cached --others --exclude-standard |
-        xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' - |
-        tar -c --null -T - -f -
-    else
-      tar -c --exclude=./.git -f - .
-    fi | (cd "$BUILD/src" && tar -xf -) &&
-    cd "$BUILD/src" &&
-    if [ -f config.status ]
-    then
-      make distclean
-    fi
-}
-
 # Says what goes on; what the step prints is shown only when it fails.
 step ()
 {
@@ -62,7 +41,8 @@ step ()
 }
 
 echo "Building in $BUILD"
-step "Copying the sources" copy_sources
+mkdir "$BUILD/obj" || exit
+step "Copying the sources" copy_sources "$source" "$BUILD/src"
 cd "$BUILD/src" || exit
 [ -x configure ] || step "Making configure" ./autogen.sh
 cd "$BUILD/obj" || exit

@@ -1738,9 +1738,11 @@ static const struct
   { F_pthread_create, EPERM },
   { F_pthread_create, EINVAL },
   { F_pthread_attr_init, ENOMEM },
+#if !EIO__FUTEX
   { F_pthread_cond_init, ENOMEM },
   { F_pthread_cond_init, EAGAIN },
   { F_pthread_condattr_init, ENOMEM },
+#endif
 };
 
 START_TEST (without_any_thread_eio_poll_executes)

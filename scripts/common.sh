@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The libeio authors
 
-# Sourced by the other scripts.  need PACKAGE...: sees to it that these Debian
-# packages are there: root installs what is missing, anybody else is told its
-# names.  On other systems, configure says what it lacks.
+# Sourced by the other scripts.
 
+# need PACKAGE...: sees to it that these Debian packages are there: root
+# installs what is missing, anybody else is told its names.  On other systems,
+# configure says what it lacks.
 need ()
 {
   command -v dpkg-query >/dev/null || return 0
@@ -37,3 +38,24 @@ need ()
 # What it takes to build a checkout and run its tests.
 NEED_BUILD="gcc g++ libc6-dev make autoconf automake libtool pkg-config perl"
 NEED_TESTS="check findutils binutils"
+
+# copy_sources FROM TO: copies the files that are in the source directory, not
+# what was built there: git knows them in a checkout, and make cleans the copy
+# of a release.  It ends in TO, which it makes.
+copy_sources ()
+{
+  mkdir "$2" && cd "$1" &&
+    if git ls-files --error-unmatch configure.ac >/dev/null 2>&1
+    then
+      git ls-files -z --cached --others --exclude-standard |
+        xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' - |
+        tar -c --null -T - -f -
+    else
+      tar -c --exclude=./.git -f - .
+    fi | (cd "$2" && tar -xf -) &&
+    cd "$2" &&
+    if [ -f config.status ]
+    then
+      make distclean
+    fi
+}
