@@ -30,20 +30,21 @@
  *    7 etp_file_group: it has none any more                                 *
  *                                                                           *
  * Locks:                                                                    *
- *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
- *      struct etp_pool.                                                     *
- *   2. No thread holds two of them, in any order.                           *
- *   3. Under reqlock or reslock, no callback of a request runs, no system   *
- *      call is made that can block, and no worker is woken or started for a *
- *      request. (Settings wake under reqlock.)                              *
+ *   1. A pool has reqlock and siglock; what each guards is said at struct   *
+ *      etp_pool. (reslock is for embedders.)                                *
+ *   2. No thread holds both, in any order.                                  *
+ *   3. Under reqlock, no callback of a request runs, no system call is made *
+ *      that can block, and no worker is woken or started for a request.     *
+ *      (Settings wake under reqlock.)                                       *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
  *      not call the library.                                                *
  *   5. A function whose name ends in _locked is called with reqlock held;   *
- *      etp_push and etp_pop with the lock of their queue.                   *
+ *      etp_push and etp_pop too, or by the poll thread on its own queue.    *
  *   6. A request's members belong to the thread that has it: the submitter, *
- *      then the worker, then the poll thread; the queues' locks hand it     *
- *      over. Only cancelled is shared, and is atomic. The links grp*, and   *
- *      all of a group, belong to the poll thread always.                    *
+ *      then the worker, then the poll thread; reqlock and the swap in       *
+ *      etp_publish hand it over. Only cancelled is shared, and is atomic.   *
+ *      The links grp*, and all of a group, belong to the poll thread        *
+ *      always.                                                              *
  *                                                                           *
  * doc/internals.md tells how submit, park, wake, reap, publish and signal   *
  * work together, and why it was done so.                                    *

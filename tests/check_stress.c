@@ -12,10 +12,13 @@
 # define _GNU_SOURCE 1
 #endif
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -148,9 +151,38 @@ static int last_value, depth;
 static void act (void);
 static void checked_poll (void);
 
+/* What EIO_READ reads: byte i is i, modulo 251. */
+#define FILE_SIZE 20000
+static int file;
+
+static void
+make_file (void)
+{
+  unsigned char bytes[FILE_SIZE];
+  for (int i = 0; i < FILE_SIZE; ++i)
+    bytes[i] = (unsigned char)(i % 251);
+  write_file (scratch_path ("file"), bytes, sizeof bytes);
+  file = open (scratch_path ("file"), O_RDONLY);
+  ck_assert_int_ge (file, 0);
+}
+
+static void
+check_read (const eio_req *req)
+{
+  const unsigned char *bytes = req->ptr2;
+  off_t left = FILE_SIZE - req->offs;
+  off_t size = (off_t)req->size < left ? (off_t)req->size : left;
+  ck_assert_int_eq (req->result, size);
+  for (off_t i = 0; i < size; ++i)
+    if (bytes[i] != (req->offs + i) % 251)
+      ck_abort_msg ("byte %ld", (long)(req->offs + i));
+}
+
 static void
 check_outcome (const eio_req *req)
 {
+  if (req->type == EIO_READ)
+    check_read (req);
   if (req->type != EIO_CUSTOM)
     return;
   ck_assert_int_eq (req->result, result_of (req));
@@ -244,6 +276,19 @@ fill_request (item *it, int type, unsigned int salt)
   req->finish = type == EIO_GROUP ? finish_group : finish;
   req->feed = type == EIO_CUSTOM ? execute : 0;
   req->pri = (signed char)((int)(salt % 13) - 6);
+  if (type == EIO_READ)
+    {
+      req->int1 = file;
+      req->size = 1 + salt * 10;
+      req->offs = (off_t)(salt * 19);
+    }
+}
+
+/* What is submitted most, and what may be answered at once. */
+static int
+any_type (void)
+{
+  return !chance (5) ? EIO_CUSTOM : chance (3) ? EIO_READ : EIO_NOP;
 }
 
 static item *
@@ -304,7 +349,7 @@ feed (eio_req *req)
     }
   it->to_feed -= n;
   while (n--)
-    add_to_group (it, new_item (chance (4) ? EIO_NOP : EIO_CUSTOM));
+    add_to_group (it, new_item (any_type ()));
 }
 
 static void
@@ -396,7 +441,7 @@ lower_limit (int n)
 static void
 change_setting (void)
 {
-  switch (random_below (6))
+  switch (random_below (7))
     {
     case 0:
       raise_limit ((int)random_below (9));
@@ -416,7 +461,42 @@ change_setting (void)
     case 5:
       eio_set_max_poll_time (((int)random_below (5) - 1) * 1e-5);
       break;
+    case 6:
+      eio_set_inline (random_below (2) * 4096);
+      break;
     }
+}
+
+/* Ends itself by a signal, as it has threads in it that finished and were not
+ * joined, which at an exit ThreadSanitizer would not forgive. */
+static void
+be_child (void)
+{
+  outcome seen[4] = { { 0 } };
+  host_start ();
+  eio_set_min_parallel (2);
+  for (int i = 0; i < LENGTH (seen); ++i)
+    eio_nop (i, note, &seen[i]);
+  host_drain ();
+  for (int i = 0; i < LENGTH (seen); ++i)
+    if (seen[i].calls != 1 || seen[i].result)
+      _exit (1);
+  raise (SIGKILL);
+}
+
+/* The child begins anew, and the parent does not notice.  While submitters
+ * run, one of them may hold a lock of Check's. */
+static void
+fork_child (void)
+{
+  int status;
+  pid_t pid = fork ();
+  ck_assert_int_ge (pid, 0);
+  if (!pid)
+    be_child ();
+  while (waitpid (pid, &status, 0) < 0)
+    ck_assert_int_eq (errno, EINTR);
+  ck_assert (WIFSIGNALED (status) && WTERMSIG (status) == SIGKILL);
 }
 
 /* One step of the program that uses the library. */
@@ -425,7 +505,7 @@ act (void)
 {
   unsigned int n = random_below (100);
   if (n < 55)
-    new_item (chance (5) ? EIO_NOP : EIO_CUSTOM);
+    new_item (any_type ());
   else if (n < 63)
     make_group ();
   else if (n < 75)
@@ -508,6 +588,8 @@ settle (void)
       checked_poll ();
       if (!allowed)
         raise_limit (1);
+      if (chance (40))
+        fork_child ();
     }
   lower_limit (0);
   ck_assert_int_eq (host_wait (0), 0);
@@ -574,6 +656,7 @@ START_TEST (random_use_agrees_with_the_model)
   fflush (stdout);
   random_state = start ? start : 1;
   allowed = 4;
+  make_file ();
   host_start ();
   do
     {
