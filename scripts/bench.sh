@@ -338,6 +338,13 @@ version_of ()
   pkg-config --modversion "$1" 2>/dev/null || echo none
 }
 
+print_memory ()
+{
+  printf '\n## Memory of this library\n\n'
+  ${CC:-cc} -O2 -pthread -D_FILE_OFFSET_BITS=64 "-I$source" "-I$build" \
+    -o "$build/bench-memory" "$source/bench/memory.c" && "$build/bench-memory"
+}
+
 print_head ()
 {
   cat <<END
@@ -362,6 +369,7 @@ END
   rm -f "$build"/plot-*.dat "$out"/*.svg
   awk -v others="$others" -v plots="$plots" -f "$source/bench/report.awk" \
     "$results"
+  print_memory
 } >"$out/report.md"
 
 if command -v gnuplot >/dev/null
