@@ -380,8 +380,23 @@ eio_sys_open_cached (int dirfd, const char *path, int flags)
 #endif
 }
 
+/* Whether reads of fd pass by the page cache. */
+static int
+eio_sys_is_direct (int fd)
+{
+#ifdef O_DIRECT
+  int flags = fcntl (fd, F_GETFL);
+
+  return flags >= 0 && flags & O_DIRECT;
+#else
+  (void)fd;
+  return 0;
+#endif
+}
+
 /* As pread, but fails with EAGAIN, or does less, rather than wait for the
- * device; or with EOPNOTSUPP where it cannot be told. Linux 4.14. */
+ * device; or with EOPNOTSUPP where it cannot be told. Of direct reads it waits
+ * for the end. Linux 4.14. */
 static ssize_t
 eio_sys_read_cached (int fd, void *buf, size_t count, off_t offset)
 {
@@ -4142,8 +4157,9 @@ eio__try_read (eio_req *req, void *buf)
       ecb_store_relaxed (b->skip, (unsigned char)(skip - 1));
       return 0;
     }
-  if (ecb_load_relaxed (b->hits) < EIO__TRUST
-      && !eio_sys_count_cached (req->int1, req->offs, req->size))
+  if (eio_sys_is_direct (req->int1)
+      || (ecb_load_relaxed (b->hits) < EIO__TRUST
+          && !eio_sys_count_cached (req->int1, req->offs, req->size)))
     return 0;
 
   req->eio_outcome = eio__read_cached (req->int1, buf, req->size, req->offs);
