@@ -582,7 +582,7 @@ eio_sys_await_event (eio_sys_event *event, unsigned long long deadline)
   if (ecb_cas_seq_cst (event->state, unset, -1)
       && syscall (SYS_futex, &event->state, EIO__FUTEX_WAIT, -1,
                   deadline ? left : 0, 0, 0)
-      && errno == ENOSYS)
+      && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
     nanosleep (&a_moment, 0);
   ecb_swap_seq_cst (event->state, 0);
 #else
@@ -862,7 +862,6 @@ struct etp_pool
   int stack_try;                        /* what worked last in
                                            etp_create_thread */
   pid_t pid;                            /* of this life, 0: none yet */
-  int forking;                          /* threads between fork's handlers */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
   /* The result side has no lock; this is there for embedders, to whom it
@@ -1034,10 +1033,10 @@ etp_publish (etp_pool *pool, eio_req *req)
   if (ecb_load_relaxed (pool->over))
     return;
 
+  ++pool->res_queue.size; /* first: it is never 0 while there is a result */
   do
     req->next = first;
   while (!ecb_cas_seq_cst (pool->res_queue.fresh, first, req));
-  ++pool->res_queue.size;
 
   if (!first)
     etp_raise_signal (pool);
@@ -1118,7 +1117,8 @@ etp_dismiss_locked (etp_pool *pool, unsigned n)
 /* Sees to it that somebody looks at the queue, if less than enough are on
  * their way, and less than there are requests: they look after this unlock,
  * and when they take something, summon the next. A thread is started only if
- * there are more requests, ready and executing, than workers. */
+ * there are more requests, ready and executing, than workers: those that are
+ * done are as good as on their way. */
 static etp_action
 etp_summon_locked (etp_pool *pool, unsigned enough)
 {
@@ -1134,7 +1134,8 @@ etp_summon_locked (etp_pool *pool, unsigned enough)
       action.wake = pool->idle;
       etp_pop_idle_locked (pool, action.wake);
     }
-  else if (!ecb_load_relaxed (pool->ndone) && pool->nworkers < pool->limit)
+  else if (queued > looking + ecb_load_relaxed (pool->ndone)
+           && pool->nworkers < pool->limit)
     {
       ++pool->nworkers;
       action.start = 1;
@@ -1607,12 +1608,15 @@ etp_is_other_process (etp_pool *pool)
   return pid && pid != getpid ();
 }
 
+/* Between fork's handlers. The thread's own: others may begin lives. */
+static __thread int eio__forking;
+
 /* Called where only a child, or a thread that forks, can tell the difference.
  * A pid alone does not: in a new namespace it may be the same. */
 static int
 etp_is_inherited (etp_pool *pool)
 {
-  return ecb_load_relaxed (pool->forking) || etp_is_other_process (pool);
+  return eio__forking || etp_is_other_process (pool);
 }
 
 static void
@@ -1939,12 +1943,12 @@ etp_open_scope (etp_pool *pool, size_t frame)
 static void
 etp_close_scope (etp_pool *pool)
 {
-  etp_scope *scope = pool->scope;
+  etp_scope *scope = pool->scope, left = *scope;
 
   ecb_store_release (pool->scope, scope->outer);
-  etp_complete (scope);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
+  etp_complete (&left); /* which may be left, too */
 }
 
 /* Closes the scopes within this one: this one's callback has returned, so
@@ -4238,20 +4242,20 @@ static etp_pool *
 eio__begin_childs_life (etp_pool *old)
 {
   ecb_store_relaxed (old->over, ETP_INHERITED);
+  eio__forking = 0;
   return eio__begin_life (old);
 }
 
 static void
 eio__atfork_prepare (void)
 {
-  ecb_add_relaxed (EIO_POOL->forking, 1);
+  eio__forking = 1;
 }
 
 static void
 eio__atfork_parent (void)
 {
-  if (ecb_load_relaxed (EIO_POOL->forking))
-    ecb_add_relaxed (EIO_POOL->forking, -1);
+  eio__forking = 0;
 }
 
 /* A forked child starts a new life, unless it already did so in a handler
@@ -4352,13 +4356,17 @@ eio_set_max_parallel (unsigned int nthreads)
 void
 eio_set_max_idle (unsigned int nthreads)
 {
-  etp_set_idle (EIO_POOL, &EIO_POOL->max_idle, nthreads);
+  etp_pool *pool = EIO_POOL;
+
+  etp_set_idle (pool, &pool->max_idle, nthreads);
 }
 
 void
 eio_set_idle_timeout (unsigned int seconds)
 {
-  etp_set_idle (EIO_POOL, &EIO_POOL->idle_timeout, seconds);
+  etp_pool *pool = EIO_POOL;
+
+  etp_set_idle (pool, &pool->idle_timeout, seconds);
 }
 
 unsigned int
@@ -4376,19 +4384,18 @@ eio_nready (void)
 unsigned int
 eio_npending (void)
 {
-  int n = EIO_POOL->res_queue.size;
-
-  return n > 0 ? (unsigned int)n : 0;
+  return (unsigned int)EIO_POOL->res_queue.size;
 }
 
 unsigned int
 eio_nthreads (void)
 {
+  etp_pool *pool = EIO_POOL; /* once: eio_init may replace it */
   unsigned int n;
 
-  X_LOCK (EIO_POOL->reqlock);
-  n = EIO_POOL->nworkers;
-  X_UNLOCK (EIO_POOL->reqlock);
+  X_LOCK (pool->reqlock);
+  n = pool->nworkers;
+  X_UNLOCK (pool->reqlock);
   return n;
 }
 
