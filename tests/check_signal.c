@@ -690,6 +690,30 @@ START_TEST (submission_and_counters_do_not_wait_for_want)
 }
 END_TEST
 
+/* One worker is in it; the others go on. */
+START_TEST (blocked_want_keeps_no_other_worker_from_work)
+{
+  prepare_stays ();
+  sem_init (&want_began, 0, 0);
+  sem_init (&want_may_end, 0, 0);
+  ck_assert_int_eq (eio_init (blocked_want, 0), 0);
+  eio_nop (0, count, 0);
+  take (&want_began);
+  for (int i = 0; i < 4; ++i)
+    eio_custom (stay, 0, count, 0);
+  await_arrivals (3);
+  give (&want_may_end, 1);
+  await_arrivals (1);
+  give (&let_go, 4);
+  while (eio_nreqs ())
+    {
+      sem_post (&want_may_end);
+      eio_poll ();
+    }
+  ck_assert_int_eq (calls, 5);
+}
+END_TEST
+
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -731,6 +755,7 @@ add_hosts (Suite *suite)
                        LENGTH (dawdlers));
   tcase_add_test (tc, done_waits_for_a_want_that_sleeps);
   tcase_add_test (tc, submission_and_counters_do_not_wait_for_want);
+  tcase_add_test (tc, blocked_want_keeps_no_other_worker_from_work);
 }
 
 int
