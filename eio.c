@@ -30,12 +30,12 @@
  *    7 etp_file_group: it has none any more                                 *
  *                                                                           *
  * Locks:                                                                    *
- *   1. A pool has reqlock and siglock; what each guards is said at struct   *
- *      etp_pool. (reslock is for embedders.)                                *
- *   2. No thread holds both, in any order.                                  *
- *   3. Under reqlock, no callback of a request runs, no system call is made *
- *      that can block, and no worker is woken or started for a request.     *
- *      (Settings wake under reqlock.)                                       *
+ *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
+ *      struct etp_pool.                                                     *
+ *   2. No thread holds two of them, in any order.                           *
+ *   3. Under reqlock or reslock, no callback of a request runs, no system   *
+ *      call is made that can block, and no worker is woken or started for a *
+ *      request. (Settings wake under reqlock.)                              *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
  *      not call the library.                                                *
  *   5. A function whose name ends in _locked is called with reqlock held;   *
@@ -767,8 +767,8 @@ typedef struct
   int size; /* read anywhere */
 } etp_queue;
 
-/* Results. Workers push them onto a stack, without a lock; the poll thread
- * takes all of it, and sorts it. Embedders read size like an int. */
+/* Results. Workers push them onto a stack; the poll thread takes all of it,
+ * and sorts it. Embedders read size like an int. */
 typedef struct
 {
   eio_req *fresh;   /* the stack */
@@ -864,8 +864,9 @@ struct etp_pool
   pid_t pid;                            /* of this life, 0: none yet */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
-  /* The result side has no lock; this is there for embedders, to whom it
-   * has always been the one of res_queue. */
+  /* The poll thread needs no lock for results. Workers take this one while
+   * they push one and count it, so that embedders who have it find the number
+   * of results exact. */
   xmutex_t reslock;
   etp_results res_queue;
 
@@ -1024,7 +1025,8 @@ etp_announce (etp_pool *pool)
 
 /* --- results ------------------------------------------------------------ */
 
-/* Hands req over to the poll thread. */
+/* Hands req over to the poll thread, which may take it before it has been
+ * counted. An embedder who locks does not notice. */
 static void
 etp_publish (etp_pool *pool, eio_req *req)
 {
@@ -1033,10 +1035,12 @@ etp_publish (etp_pool *pool, eio_req *req)
   if (ecb_load_relaxed (pool->over))
     return;
 
-  ++pool->res_queue.size; /* first: it is never 0 while there is a result */
+  X_LOCK (pool->reslock);
   do
     req->next = first;
   while (!ecb_cas_seq_cst (pool->res_queue.fresh, first, req));
+  ++pool->res_queue.size;
+  X_UNLOCK (pool->reslock);
 
   if (!first)
     etp_raise_signal (pool);
@@ -4384,7 +4388,9 @@ eio_nready (void)
 unsigned int
 eio_npending (void)
 {
-  return (unsigned int)EIO_POOL->res_queue.size;
+  int n = EIO_POOL->res_queue.size;
+
+  return n > 0 ? (unsigned int)n : 0; /* see etp_publish */
 }
 
 unsigned int
