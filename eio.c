@@ -462,8 +462,7 @@ eio_sys_is_local (int fd)
 #ifdef __linux__
   static const unsigned local[] = {
     0xef53 /* ext2 to 4 */, 0x58465342 /* xfs */, 0x9123683e /* btrfs */,
-    0xf2f52010 /* f2fs */, 0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */,
-    0x794c7630 /* overlay */
+    0xf2f52010 /* f2fs */, 0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */
   };
   struct statfs st;
   size_t i;
@@ -1517,24 +1516,29 @@ etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
   etp_act (pool, action);
 }
 
-/* Gives back what a cancelled request had opened: closing can block, so a
- * worker does it, unless there is none allowed, or no memory to say so. */
-static void
-etp_housekeep (etp_pool *pool, const eio_req *todo)
+/* Has a worker do this. Returns 0 if none is allowed, or memory is out. */
+static int
+etp_delegate (etp_pool *pool, const eio_req *todo)
 {
-  eio_req here = *todo, *req = 0;
+  eio_req *req = ecb_load_relaxed (pool->limit) ? malloc (sizeof *req) : 0;
 
-  if (ecb_load_relaxed (pool->limit))
-    req = malloc (sizeof *req);
   if (!req)
-    {
-      eio__execute (&here);
-      return;
-    }
-
+    return 0;
   *req = *todo;
   req->eio_rank = -EIO_PRI_MIN;
   etp_enqueue (pool, &pool->house_queue, req);
+  return 1;
+}
+
+/* Gives back what a cancelled request had opened: closing can block, so a
+ * worker does it, if possible. */
+static void
+etp_housekeep (etp_pool *pool, const eio_req *todo)
+{
+  eio_req here = *todo;
+
+  if (!etp_delegate (pool, todo))
+    eio__execute (&here);
 }
 
 /* --- lives -------------------------------------------------------------- */
@@ -2183,7 +2187,8 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
           etp_settle_signal (pool);
           return res;
         }
-      if ((limits.reqs && !--limits.reqs) || !pool->inline_left
+      if ((limits.reqs && !--limits.reqs)
+          || (!pool->inline_left && !scope->outer)
           || (limits.time && eio_sys_now () >= limits.time))
         return etp_end_poll (pool);
     }
@@ -4004,7 +4009,8 @@ eio__ask_fs (etp_pool *pool, int fd, unsigned dev)
   todo.int1 = fd;
   todo.int2 = (long)dev;
   todo.eio_pool = pool;
-  etp_housekeep (pool, &todo);
+  if (!etp_delegate (pool, &todo))
+    eio_sys_close (fd);
 }
 
 /* Opens what req's path leads to without doing anything to it, if all is in
@@ -4084,14 +4090,20 @@ eio__close_inline (eio_req *req)
   return 1;
 }
 
+static int
+eio__is_regular (int fd)
+{
+  struct stat st;
+
+  return !fstat (fd, &st) && S_ISREG (st.st_mode);
+}
+
 /* Whether a file just opened is a regular one still, and then makes it wait,
  * as it was not to wait for anybody while it was opened. */
 static int
 eio__end_nonblocking_open (int fd)
 {
-  struct stat st;
-
-  return !fstat (fd, &st) && S_ISREG (st.st_mode) && !fcntl (fd, F_SETFL, 0);
+  return eio__is_regular (fd) && !fcntl (fd, F_SETFL, 0);
 }
 
 /* Only regular files, for reading: to open a FIFO or a device does things. */
@@ -4123,14 +4135,15 @@ eio__open_inline (eio_req *req)
 }
 
 /* Reads at an offset, all of it or up to the end of the file, which has to be
- * seen: else less may mean that the rest is not in memory. */
+ * seen: else less may mean that the rest is not in memory. What a device gave
+ * is not there any more, and so is all. */
 static eio_ssize_t
 eio__read_cached (int fd, void *buf, size_t size, off_t offset)
 {
   ssize_t n = eio_sys_read_cached (fd, buf, size, offset);
   char more;
 
-  if (n <= 0 || (size_t)n == size)
+  if (n <= 0 || (size_t)n == size || !eio__is_regular (fd))
     return n;
   return eio_sys_read_cached (fd, &more, 1, offset + n) ? -1 : n;
 }

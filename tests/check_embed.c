@@ -13,6 +13,12 @@
   char mark[16];
 #define EIO_NO_WRAPPERS 1
 #define EIO_STACKSIZE (768 * 1024)
+#define EIO_PATH_MIN 30000
+
+/* As releases are built: what is an assertion elsewhere is an error here. */
+#ifndef NDEBUG
+# define NDEBUG 1
+#endif
 
 #include "eio.h"
 
@@ -29,6 +35,9 @@ static void embed_feed (eio_req *req);
 #include "support.h"
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+# include <malloc.h>
+#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -867,6 +876,95 @@ START_TEST (workers_have_the_stack_asked_for)
 }
 END_TEST
 
+/* The buffers of the types that deliver a path have room for so much. */
+START_TEST (results_have_room_for_the_path_asked_for)
+{
+  static const int types[] = { EIO_READLINK, EIO_REALPATH };
+  char path[5000];
+  size_t i;
+  host_start ();
+  strcpy (path, scratch_path ("link"));
+  ck_assert_int_eq (symlink ("/", path), 0);
+  for (i = 0; i < 2; ++i)
+    {
+      eio_req req = { .type = (signed char)types[i], .ptr1 = path,
+                      .on_finish = look_and_take };
+      eio_submit (&req);
+      flush ();
+      ck_assert_int_eq (result_seen, 1);
+      ck_assert_int_eq (*(char *)ptr2_seen, '/');
+#ifdef __GLIBC__
+      ck_assert_uint_ge (malloc_usable_size (ptr2_seen), EIO_PATH_MIN);
+#endif
+      free (ptr2_seen);
+    }
+}
+END_TEST
+
+static eio_req late = { .type = EIO_NOP };
+static int late_result, late_errno;
+
+static int
+add_late (eio_req *grp)
+{
+  eio_submit (&late);
+  errno = 0;
+  late_result = eio_grp_add (grp, &late);
+  late_errno = errno;
+  return 0;
+}
+
+/* The request runs alone; the group neither counts it nor waits for it. */
+START_TEST (adding_to_a_finishing_group_is_refused)
+{
+  eio_req grp = { .type = EIO_GROUP, .on_finish = add_late };
+  host_start ();
+  eio_set_max_parallel (0);
+  eio_submit (&grp);
+  eio_poll ();
+  check_done (&grp);
+  ck_assert_int_eq (late_result, -1);
+  ck_assert_int_eq (late_errno, EINVAL);
+  ck_assert_uint_eq (grp.size, 0);
+  ck_assert_ptr_null (grp.grp_first);
+  ck_assert_ptr_null (late.grp);
+  eio_set_min_parallel (1);
+  flush ();
+  check_done (&late);
+  check_done (&grp);
+}
+END_TEST
+
+/* It stays where it is. */
+START_TEST (adding_a_member_of_another_group_is_refused)
+{
+  eio_req grps[2] = { { .type = EIO_GROUP }, { .type = EIO_GROUP } };
+  eio_req req = { 0 };
+  int i;
+  host_start ();
+  eio_set_max_parallel (0);
+  for (i = 0; i < 2; ++i)
+    eio_submit (grps + i);
+  ck_assert_int_eq (eio_grp_add (grps, eio_nop (&req)), 0);
+  ck_assert_int_eq (eio_grp_add (grps + 1, &req), -1);
+  ck_assert_int_eq (errno, EINVAL);
+  ck_assert_ptr_eq (req.grp, grps);
+  ck_assert_uint_eq (grps[0].size, 1);
+  ck_assert_uint_eq (grps[1].size, 0);
+  eio_poll ();
+  ck_assert_int_eq (grps[0].finishes, 0);
+  check_done (grps + 1);
+  eio_set_min_parallel (1);
+  while (!grps[0].finishes)
+    {
+      poll_wait ();
+      eio_poll ();
+    }
+  check_done (grps);
+  check_done (&req);
+}
+END_TEST
+
 /* All members that embedders read and write, in a request of each family. */
 START_TEST (requests_are_filled_and_read_by_hand)
 {
@@ -931,6 +1029,9 @@ add_name_tests (TCase *tc)
   tcase_add_test (tc, thread_local_pointers_are_each_threads_own);
   tcase_add_test (tc, the_library_starts_anew_in_an_atfork_handler);
   tcase_add_test (tc, workers_have_the_stack_asked_for);
+  tcase_add_test (tc, results_have_room_for_the_path_asked_for);
+  tcase_add_test (tc, adding_to_a_finishing_group_is_refused);
+  tcase_add_test (tc, adding_a_member_of_another_group_is_refused);
   tcase_add_test (tc, requests_are_filled_and_read_by_hand);
 }
 

@@ -546,6 +546,22 @@ START_TEST (child_keeps_a_limit_of_0)
 }
 END_TEST
 
+/* To the parent its workers are its own, still: they leave when it begins
+ * anew itself. */
+START_TEST (parent_may_begin_anew_after_a_fork)
+{
+  int before = count_threads ();
+  have_idle_workers ();
+  expect_success (spawn (init_and_use));
+  expect_parent_complete ();
+  ck_assert_uint_eq (eio_nthreads (), 4);
+  host_start ();
+  wait_until (count_threads () <= before + 1 /* a sanitizer's */);
+  submit_nops (10);
+  expect_parent_complete ();
+}
+END_TEST
+
 /* Nothing was ever started in the parent. */
 START_TEST (child_may_be_the_first_to_use_the_library)
 {
@@ -562,7 +578,7 @@ END_TEST
 
 /* Which handlers act in the next fork, what they began, and what they
  * submitted to that. */
-enum { EARLY = 1, LATE = 2, EARLY_AND_LATE = EARLY | LATE };
+enum { EARLY = 1, LATE = 2, EARLY_AND_LATE = EARLY | LATE, LOWER = 4 };
 static int armed, begun, expected, have_early;
 static outcome in_handlers;
 
@@ -579,6 +595,8 @@ init_early (void)
 {
   if (armed & EARLY)
     begin_life ();
+  if (armed & LOWER)
+    eio_set_max_parallel (0);
 }
 
 static void
@@ -657,6 +675,18 @@ START_TEST (init_works_in_a_grandchilds_handler)
   have_it_all ();
   arm (LATE);
   expect_success (spawn (fork_after_handler));
+  armed = 0;
+  leave_state ();
+}
+END_TEST
+
+/* The parent's workers, all of them busy, are none that a child waits for. */
+START_TEST (lowering_the_limit_in_an_early_handler_waits_for_nobody)
+{
+  start ();
+  have_it_all ();
+  arm (LOWER);
+  expect_success (spawn (expect_limit_0));
   armed = 0;
   leave_state ();
 }
@@ -977,6 +1007,60 @@ START_TEST (children_without_init_do_not_hang_under_load)
 }
 END_TEST
 
+static void *
+fork_on_and_on (void *arg)
+{
+  (void)arg;
+  sem_post (&arrived);
+  while (!stop)
+    {
+      pid_t pid = fork ();
+      if (!pid)
+        _exit (0);
+      if (pid > 0)
+        await_status (pid);
+    }
+  return 0;
+}
+
+static void *
+look_on_and_on (void *arg)
+{
+  (void)arg;
+  sem_post (&arrived);
+  while (!stop)
+    {
+      eio_nthreads ();
+      eio_set_max_idle (4);
+      eio_set_idle_timeout (10);
+    }
+  return 0;
+}
+
+static void *(*const others[]) (void *) = { fork_on_and_on, look_on_and_on };
+
+/* Each life is ended properly, whatever other threads are at. */
+START_TEST (new_lives_begin_beside_forks_and_looks)
+{
+  pthread_t other;
+  int threads;
+  pthread_create (&other, 0, others[_i], 0);
+  await_arrivals (1);
+  threads = count_threads ();
+  for (int i = 0; i < 500; ++i)
+    {
+      ck_assert_int_eq (eio_init (0, 0), 0);
+      eio_nop (0, 0, 0);
+      while (eio_nreqs ())
+        eio_poll ();
+    }
+  stop = 1;
+  pthread_join (other, 0);
+  eio_set_max_parallel (0);
+  wait_until (count_threads () < threads);
+}
+END_TEST
+
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -995,7 +1079,10 @@ add_init (Suite *suite)
   tcase_add_test (tc, child_may_return_from_the_callback);
   tcase_add_test (tc, child_keeps_the_settings);
   tcase_add_test (tc, child_keeps_a_limit_of_0);
+  tcase_add_test (tc, parent_may_begin_anew_after_a_fork);
   tcase_add_test (tc, children_work_after_init_under_load);
+  tcase_add_loop_test (tc, new_lives_begin_beside_forks_and_looks, 0,
+                       LENGTH (others));
 }
 
 static void
@@ -1006,6 +1093,7 @@ add_handlers (Suite *suite)
   tcase_add_loop_test (tc, init_works_in_handlers_before_and_after_ours,
                        EARLY, EARLY_AND_LATE + 1);
   tcase_add_test (tc, init_works_in_a_grandchilds_handler);
+  tcase_add_test (tc, lowering_the_limit_in_an_early_handler_waits_for_nobody);
   tcase_add_test (tc, fork_while_want_poll_runs);
 }
 

@@ -675,7 +675,7 @@ stop_process (pid_t pid)
 START_TEST (slurp_reads_proc_files_to_their_end)
 {
   pid_t pid = start_mapped_process ();
-  char path[100];
+  char path[100], buf[10000];
   reader want;
 
   snprintf (path, sizeof path, "/proc/%d/maps", (int)pid);
@@ -694,9 +694,62 @@ START_TEST (slurp_reads_proc_files_to_their_end)
   gives (0, eio_slurp (path, 0, 0, (off_t)want.size, KEEP));
   gives (9000, eio_slurp (path, 0, 0, -9000, KEEP));
   expect_buffer (want.data + want.size - 9000, 9000);
+  gives (9000, eio_slurp (path, buf, sizeof buf, -9000, KEEP));
+  ck_assert_int_eq (memcmp (buf, want.data + want.size - 9000, 9000), 0);
+  gives (10000, eio_slurp (path, buf, sizeof buf, -12000, KEEP));
+  ck_assert_int_eq (memcmp (buf, want.data + want.size - 12000, 10000), 0);
 
   stop_process (pid);
   free (want.data);
+}
+END_TEST
+
+/* What cannot be read by offset is read from where it is. */
+static const struct
+{
+  size_t size;
+  off_t offs;
+  int to_buffer;
+  eio_ssize_t got, from;
+} fifo_slurps[] = {
+  { 0, 0, 0, 9000, 0 },
+  { 4000, 0, 0, 4000, 0 },
+  { 10000, 0, 0, 9000, 0 },
+  { 4000, 0, 1, 4000, 0 },
+  { 10000, 0, 1, 9000, 0 },
+  { 0, -100, 0, 100, 8900 },
+  { 10, -100, 0, 10, 8900 },
+  { 4000, -100, 1, 100, 8900 },
+  { 4000, -10000, 1, 4000, 0 },
+};
+
+static void *
+write_fifo (void *path)
+{
+  int fd = open (path, O_WRONLY);
+  if (write (fd, pattern (9000), 9000) != 9000)
+    return path;
+  close (fd);
+  return 0;
+}
+
+START_TEST (slurp_reads_fifos)
+{
+  char path[5000], buf[10000];
+  pthread_t thread;
+  void *failed;
+
+  strcpy (path, scratch_path ("fifo"));
+  ck_assert_int_eq (mkfifo (path, 0666), 0);
+  pattern (9000);
+  ck_assert_int_eq (pthread_create (&thread, 0, write_fifo, path), 0);
+  gives (fifo_slurps[_i].got,
+         eio_slurp (path, fifo_slurps[_i].to_buffer ? buf : 0,
+                    fifo_slurps[_i].size, fifo_slurps[_i].offs, KEEP));
+  ck_assert_int_eq (memcmp (got.ptr2, pattern (9000) + fifo_slurps[_i].from,
+                            (size_t)fifo_slurps[_i].got), 0);
+  pthread_join (thread, &failed);
+  ck_assert_ptr_null (failed);
 }
 END_TEST
 
@@ -1542,6 +1595,24 @@ START_TEST (custom_runs_in_a_worker_and_sets_the_result)
 }
 END_TEST
 
+static atomic_int tries;
+
+static void
+be_interrupted (eio_req *req)
+{
+  ++tries;
+  req->result = -1;
+  errno = EINTR;
+}
+
+/* Whoever writes it knows whether to try again. */
+START_TEST (custom_that_was_interrupted_is_not_run_again)
+{
+  fails (EINTR, eio_custom (be_interrupted, KEEP));
+  ck_assert_int_eq (tries, 1);
+}
+END_TEST
+
 START_TEST (custom_without_a_function_fails)
 {
   fails (EINVAL, eio_custom (0, KEEP));
@@ -1746,6 +1817,7 @@ add_slurp_tests (Suite *suite)
   tcase_add_test (tc, slurp_reports_errors_and_leaks_no_descriptor);
   tcase_add_test (tc, slurp_far_behind_any_end_gives_nothing);
   tcase_add_test (tc, slurp_reads_proc_files_to_their_end);
+  tcase_add_loop_test (tc, slurp_reads_fifos, 0, LENGTH (fifo_slurps));
   tcase_add_test (tc, slurp_reads_files_that_are_shorter_than_they_claim);
   tcase_add_test (tc, slurp_reads_a_growing_file_to_its_end);
   tcase_add_test (tc, slurp_reads_a_file_that_changes_its_size);
@@ -1814,6 +1886,7 @@ add_other_tests (Suite *suite)
   tcase_add_test (tc, busy_sleeps_at_least_its_time);
   tcase_add_test (tc, busy_without_a_delay_returns);
   tcase_add_test (tc, custom_runs_in_a_worker_and_sets_the_result);
+  tcase_add_test (tc, custom_that_was_interrupted_is_not_run_again);
   tcase_add_test (tc, custom_without_a_function_fails);
   tcase_add_test (tc, unknown_types_fail_with_enosys);
 

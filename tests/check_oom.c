@@ -689,8 +689,8 @@ START_TEST (sendfile_sync_leaves_nothing_behind)
 END_TEST
 
 /* Executed, then cancelled: what they opened is closed by a worker, which
- * takes a request, which takes memory. */
-START_TEST (cancelled_open_is_closed_without_memory)
+ * takes a request, which takes memory.  Without and with that. */
+START_TEST (cancelled_open_leaves_nothing_behind)
 {
   outcome o = { 0 };
   eio_req *req;
@@ -705,11 +705,12 @@ START_TEST (cancelled_open_is_closed_without_memory)
   fds = count_fds ();
   wake (1);
 
-  req = _i ? eio_wd_open (path[DIR_PATH], 0, note, &o)
-           : eio_open (path[FILE_PATH], O_RDONLY, 0, 0, note, &o);
+  req = _i % 2 ? eio_wd_open (path[DIR_PATH], 0, note, &o)
+               : eio_open (path[FILE_PATH], O_RDONLY, 0, 0, note, &o);
   wait_until (eio_npending () == 1);
   eio_cancel (req);
-  starve (1, ALL_FROM);
+  if (_i / 2)
+    starve (1, ALL_FROM);
   host_drain ();
   stop_starving ();
 
@@ -718,6 +719,155 @@ START_TEST (cancelled_open_is_closed_without_memory)
   ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
+
+/* Each of three callbacks polls for the next; 0 would say that nothing is
+ * left. */
+static int
+poll_starved (eio_req *req)
+{
+  if (eio_poll ())
+    {
+      ck_assert_int_eq (errno, EAGAIN);
+      ck_assert_int_gt (refused, 0);
+    }
+  else
+    ck_assert_uint_eq (eio_npending (), 0);
+  return note (req);
+}
+
+/* With a limit on what eio_poll may finish, and without. */
+START_TEST (nested_poll_survives_lack_of_memory)
+{
+  outcome o[3] = { { 0 } };
+  long blocks;
+  int i;
+
+  host_start ();
+  wake (1);
+  eio_set_max_poll_reqs (_i);
+  blocks = rest ();
+  wake (1);
+  for (i = 0; i < 3; ++i)
+    eio_nop (0, poll_starved, &o[i]);
+  wait_until (eio_npending () == 3);
+  starve (1, ALL_FROM);
+  host_drain ();
+  stop_starving ();
+  for (i = 0; i < 3; ++i)
+    assert_ok (o[i], 0);
+  ck_assert_int_eq (rest (), blocks);
+}
+END_TEST
+
+/*****************************************************************************
+ * Memory that the library frees                                             *
+ *****************************************************************************/
+
+/* Blocks as finish and destroy saw them; what finish does to the flags. */
+static long at_finish, at_destroy;
+static int to_set, to_clear;
+
+static int
+change_flags (eio_req *req)
+{
+  at_finish = live;
+  req->flags = (unsigned char)((req->flags | to_set) & ~to_clear);
+  return note (req);
+}
+
+static void
+count_at_destroy (eio_req *req)
+{
+  (void)req;
+  at_destroy = live;
+}
+
+static void
+run_flagged (eio_req req, outcome *o)
+{
+  static eio_req mine;
+
+  memset (o, 0, sizeof *o);
+  mine = req;
+  mine.finish = change_flags;
+  mine.destroy = count_at_destroy;
+  mine.data = o;
+  eio_submit (&mine);
+  host_drain ();
+  ck_assert_int_eq (o->calls, 1);
+}
+
+enum { BOTH = EIO_FLAG_PTR1_FREE | EIO_FLAG_PTR2_FREE };
+
+/* What flags has when it is submitted, and what finish sets and clears. */
+static const struct
+{
+  int submitted, set, clear;
+} flaggings[] = {
+  { BOTH, 0, 0 },
+  { 0, 0, 0 },
+  { BOTH, 0, BOTH },
+  { BOTH, 0, EIO_FLAG_PTR1_FREE },
+  { BOTH, 0, EIO_FLAG_PTR2_FREE },
+  { 0, BOTH, 0 },
+  { 0, EIO_FLAG_PTR1_FREE, 0 },
+  { 0, EIO_FLAG_PTR2_FREE, 0 },
+};
+
+/* By the flags as finish left them; first of a request, then of a group. */
+START_TEST (flagged_memory_is_freed_between_finish_and_destroy)
+{
+  int row = _i % LENGTH (flaggings), left;
+  eio_req req = { .type = _i > row ? EIO_GROUP : EIO_NOP };
+  long blocks;
+  outcome o;
+
+  host_start ();
+  wake (1);
+  blocks = live;
+  req.ptr1 = fault_malloc (10);
+  req.ptr2 = fault_malloc (10);
+  req.flags = (unsigned char)flaggings[row].submitted;
+  to_set = flaggings[row].set;
+  to_clear = flaggings[row].clear;
+  left = ~((flaggings[row].submitted | to_set) & ~to_clear);
+  run_flagged (req, &o);
+
+  if (left & EIO_FLAG_PTR1_FREE)
+    fault_free (req.ptr1);
+  if (left & EIO_FLAG_PTR2_FREE)
+    fault_free (req.ptr2);
+  ck_assert_int_eq (live, blocks);
+  ck_assert_int_eq (at_finish - at_destroy,
+                    2 - !!(left & EIO_FLAG_PTR1_FREE)
+                      - !!(left & EIO_FLAG_PTR2_FREE));
+}
+END_TEST
+
+/* The dents take the place of a path that the library has to free. */
+START_TEST (readdir_frees_the_path_that_its_dents_replace)
+{
+  eio_req req = { .type = EIO_READDIR, DENTS, .flags = EIO_FLAG_PTR1_FREE };
+  long blocks;
+  outcome o;
+
+  host_start ();
+  make_fixture ("file");
+  make_directory (3, 1);
+  wake (1);
+  blocks = live;
+  req.ptr1 = strcpy (fault_malloc (strlen (path[DIR_PATH]) + 1),
+                     path[DIR_PATH]);
+  run_flagged (req, &o);
+  assert_ok (o, 3);
+  ck_assert_int_eq (at_finish - blocks, 2); /* dents and names */
+  ck_assert_int_eq (at_destroy, blocks);
+}
+END_TEST
+
+/*****************************************************************************
+ * Workers                                                                   *
+ *****************************************************************************/
 
 /* Lasting lack of memory, or just that of the first worker's. */
 START_TEST (pool_without_memory_for_workers_goes_on)
@@ -774,7 +924,12 @@ main (void)
   tcase_add_test (others, init_says_enomem_and_can_be_repeated);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
-  tcase_add_loop_test (others, cancelled_open_is_closed_without_memory, 0, 2);
+  tcase_add_loop_test (others, cancelled_open_leaves_nothing_behind, 0, 4);
+  tcase_add_loop_test (others, nested_poll_survives_lack_of_memory, 0, 2);
+  tcase_add_loop_test (others,
+                       flagged_memory_is_freed_between_finish_and_destroy, 0,
+                       2 * LENGTH (flaggings));
+  tcase_add_test (others, readdir_frees_the_path_that_its_dents_replace);
   tcase_add_loop_test (others, pool_without_memory_for_workers_goes_on, 0, 2);
   return run_suite (suite);
 }

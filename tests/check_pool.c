@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -646,6 +647,29 @@ START_TEST (destroy_may_submit)
 }
 END_TEST
 
+static void
+poll_in_destroy (eio_req *req)
+{
+  int before = destroyed++;
+  (void)req;
+  ck_assert_int_eq (eio_poll (), 0);
+  if (!before)
+    ck_assert_int_eq (destroyed, 10);
+}
+
+START_TEST (destroy_may_poll)
+{
+  static eio_req reqs[10];
+  for (int i = 0; i < 10; ++i)
+    submit_raw (&reqs[i], EIO_NOP, count, poll_in_destroy);
+  wait_until (eio_npending () == 10);
+  ck_assert_int_eq (host_poll (), 0);
+  ck_assert_int_eq (calls, 10);
+  ck_assert_int_eq (destroyed, 10);
+  expect_counters (0, 0, 0);
+}
+END_TEST
+
 /* Who ran callbacks, and did so while nobody was polling. */
 static pthread_t poller;
 static int polling, elsewhere;
@@ -950,6 +974,51 @@ START_TEST (resubmissions_nest_deeply)
   ck_assert_int_eq (calls, 300);
   ck_assert_int_eq (destroyed, 1);
   expect_untouched (&req);
+}
+END_TEST
+
+/* The callback of another, in a poll that its finish makes, submits it. */
+static eio_req *outer_req;
+
+static int
+poll_in_first_life (eio_req *req)
+{
+  outer_req = req;
+  if (!calls++)
+    {
+      ck_assert_int_eq (eio_poll (), 0);
+      ck_assert_int_eq (calls, 2);
+      ck_assert_int_eq (destroyed, 1);
+    }
+  return 0;
+}
+
+static int
+resubmit_outer (eio_req *req)
+{
+  eio_submit (outer_req);
+  return count (req);
+}
+
+START_TEST (request_may_be_resubmitted_by_a_nested_callback)
+{
+  static eio_req reqs[2];
+  eio_req *grp = eio_grp (finish_group, 0);
+  submit_raw (&reqs[0], EIO_NOP, poll_in_first_life, count_destroy);
+  eio_grp_add (grp, &reqs[0]);
+  wait_until (eio_npending () == 2);
+  submit_pending (&reqs[1], resubmit_outer);
+  eio_set_max_parallel (0);
+  ck_assert_int_eq (host_poll (), 0);
+  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (destroyed, 1);
+  ck_assert_int_eq (group_calls, 1);
+  expect_counters (1, 1, 0);
+
+  eio_set_min_parallel (1);
+  host_drain ();
+  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (destroyed, 2);
 }
 END_TEST
 
@@ -1744,6 +1813,52 @@ START_TEST (idle_workers_beyond_max_idle_exit)
 }
 END_TEST
 
+/* Of address space, in KiB. */
+static long
+mapped (void)
+{
+  FILE *f = fopen ("/proc/self/statm", "r");
+  long pages = 0;
+  ck_assert_ptr_nonnull (f);
+  ck_assert_int_eq (fscanf (f, "%ld", &pages), 1);
+  fclose (f);
+  return pages * (sysconf (_SC_PAGESIZE) / 1024);
+}
+
+/* One life of four workers, which leave because they idle, because they are
+ * told to while they do, or because they are told to while they execute. */
+static void
+live_and_leave (int how)
+{
+  eio_set_max_idle (how == 0 ? 0 : 4);
+  eio_set_min_parallel (4);
+  occupy_workers (4);
+  give (&let_go, 4);
+  if (how == 0)
+    wait_until (eio_nthreads () == 0);
+  else if (how == 1)
+    host_drain ();
+  eio_set_max_parallel (0);
+  host_drain ();
+}
+
+/* Threads that nobody joins or detaches keep their stacks. */
+START_TEST (workers_that_have_left_leave_no_stack_behind)
+{
+  enum { LIVES = 50 };
+  long before, after;
+  eio_set_idle_timeout (0);
+  for (int i = 0; i < 5; ++i)
+    live_and_leave (_i);
+  before = mapped ();
+  for (int i = 0; i < LIVES; ++i)
+    live_and_leave (_i);
+  after = mapped ();
+  ck_assert_msg (after - before < LIVES * 4 * 256 / 2, "%ld KiB, then %ld",
+                 before, after);
+}
+END_TEST
+
 START_TEST (four_workers_may_idle_by_default)
 {
   eio_set_idle_timeout (0);
@@ -1969,7 +2084,7 @@ typedef struct
   char name[16];
   size_t stack_size;
   cpu_set_t cpus;
-  int policy;
+  int policy, nice;
 } traits;
 
 static void
@@ -1984,6 +2099,7 @@ examine_self (traits *t)
   pthread_attr_destroy (&attr);
   sched_getaffinity (0, sizeof t->cpus, &t->cpus);
   t->policy = sched_getscheduler (0);
+  t->nice = getpriority (PRIO_PROCESS, gettid ());
 }
 
 static void
@@ -2084,6 +2200,19 @@ START_TEST (worker_is_not_named_after_who_submits)
 }
 END_TEST
 
+/* Some may only be nicer, and not as nice as before again. */
+static int may_change_nice;
+
+static void *
+try_nice (void *arg)
+{
+  int nice = getpriority (PRIO_PROCESS, gettid ());
+  may_change_nice = !setpriority (PRIO_PROCESS, gettid (), nice + 1)
+                    && !setpriority (PRIO_PROCESS, gettid (), nice)
+                    && nice < 19;
+  return arg;
+}
+
 /* A worker changes what a thread that it starts would inherit, and submits:
  * who executes that has to be started, as the worker is busy itself. */
 static void
@@ -2100,6 +2229,8 @@ change_self_and_submit (eio_req *req)
   CPU_SET (cpu, &one);
   sched_setaffinity (0, sizeof one, &one);
   sched_setscheduler (0, SCHED_BATCH, &param);
+  if (may_change_nice)
+    setpriority (PRIO_PROCESS, gettid (), mine.nice + 1);
   prctl (PR_SET_NAME, "changed");
   examine_new_worker (req->data);
   stay (req);
@@ -2109,12 +2240,14 @@ START_TEST (worker_inherits_nothing_from_the_worker_that_starts_it)
 {
   traits host, t;
   prctl (PR_SET_NAME, "process");
+  pthread_join (start_thread (try_nice, 0), 0);
   start ();
   examine_self (&host);
   eio_custom (change_self_and_submit, 0, 0, &t);
   await_examinations (1);
   expect_name (&t, "process/eio");
   ck_assert_int_eq (t.policy, host.policy);
+  ck_assert_int_eq (t.nice, host.nice);
   ck_assert (CPU_EQUAL (&t.cpus, &host.cpus));
   await_arrivals (1);
   release_all (1);
@@ -2348,6 +2481,28 @@ START_TEST (second_init_abandons_requests_and_keeps_settings)
 }
 END_TEST
 
+START_TEST (second_init_keeps_the_rest_of_the_settings)
+{
+  double begin;
+  eio_set_min_parallel (8);
+  eio_set_max_idle (1);
+  eio_set_idle_timeout (0);
+  eio_set_max_poll_time (1e-9);
+  host_start ();
+
+  begin = now ();
+  submit_staying (8);
+  expect_executing (8, 8);
+  give (&let_go, 8);
+  wait_until (eio_npending () == 8);
+  ck_assert_int_eq (host_poll (), -1);
+  wait_until (eio_nthreads () == 1);
+  ck_assert_double_lt (now () - begin, 8); /* not the initial 10 */
+  nap (GRACE_MS);
+  ck_assert_uint_eq (eio_nthreads (), 1);
+}
+END_TEST
+
 /* Workers of the old life end what they do, and bother nobody. */
 static int
 init_again (eio_req *req)
@@ -2463,6 +2618,7 @@ add_poll (Suite *suite)
   tcase_add_test (tc, polls_nest_deeply_and_keep_the_order);
   tcase_add_test (tc, callback_may_submit);
   tcase_add_test (tc, destroy_may_submit);
+  tcase_add_test (tc, destroy_may_poll);
   tcase_add_test (tc, callbacks_run_once_and_only_inside_poll);
   tcase_add_test (tc, polling_thread_may_change);
   tcase_add_test (tc, requests_without_callbacks_just_end);
@@ -2480,6 +2636,7 @@ add_resubmit (Suite *suite)
   tcase_add_test (tc, resubmitted_member_may_be_gone_after_a_nested_poll);
   tcase_add_test (tc, resubmitted_request_may_be_freed_in_a_nested_poll);
   tcase_add_test (tc, resubmissions_nest_deeply);
+  tcase_add_test (tc, request_may_be_resubmitted_by_a_nested_callback);
   tcase_add_test (tc, resubmitted_request_waits_for_its_turn);
 }
 
@@ -2532,6 +2689,7 @@ add_idle (Suite *suite)
 {
   TCase *tc = add_case (suite, "idle", 60, start, 0);
   tcase_add_loop_test (tc, idle_workers_beyond_max_idle_exit, 0, 3);
+  tcase_add_loop_test (tc, workers_that_have_left_leave_no_stack_behind, 0, 3);
   tcase_add_test (tc, four_workers_may_idle_by_default);
   tcase_add_test (tc, idle_workers_stay_for_seconds_by_default);
   tcase_add_test (tc, lowered_max_idle_applies_to_who_idles);
@@ -2576,6 +2734,7 @@ add_init (Suite *suite)
 {
   TCase *tc = add_case (suite, "init", 60, start, 0);
   tcase_add_test (tc, second_init_abandons_requests_and_keeps_settings);
+  tcase_add_test (tc, second_init_keeps_the_rest_of_the_settings);
   tcase_add_test (tc, second_init_abandons_workers_that_execute);
   tcase_add_test (tc, init_in_a_callback_begins_a_new_life);
   tcase_add_test (tc, init_may_come_again_and_again);

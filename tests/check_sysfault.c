@@ -113,11 +113,12 @@ enum { FOR_EVER = INT_MAX };
 
 static struct
 {
-  atomic_int calls; /* since it was armed */
-  atomic_int error; /* what it fails with, 0: it does not */
-  atomic_int first; /* how many calls go well before */
-  atomic_int times; /* how many fail */
-  atomic_long most; /* bytes that a transfer moves, 0: all */
+  atomic_int calls;  /* since it was armed */
+  atomic_int error;  /* what it fails with, 0: it does not */
+  atomic_int first;  /* how many calls go well before */
+  atomic_int times;  /* how many fail */
+  atomic_long most;  /* bytes that a transfer moves, 0: all */
+  atomic_long asked; /* bytes that the last transfer was to move */
 } faults[F_count];
 
 static void
@@ -154,6 +155,15 @@ calls_of (int which)
   return faults[which].calls;
 }
 
+/* A request that is cancelled while it makes a call, and which one of its
+ * kind that is, from 0. */
+static struct
+{
+  eio_req *_Atomic req;
+  atomic_int call;
+  atomic_int at;
+} victim;
+
 /* Returns the error that this call has to fail with, or 0. */
 static int
 error_of (int which)
@@ -161,6 +171,8 @@ error_of (int which)
   int n = atomic_fetch_add (&faults[which].calls, 1);
   int first = faults[which].first;
 
+  if (victim.req && which == victim.call && n == victim.at)
+    eio_cancel (victim.req);
   return n >= first && n - first < faults[which].times ? faults[which].error
                                                        : 0;
 }
@@ -180,6 +192,7 @@ shorten (int which, size_t size)
 {
   size_t most = faults[which].most;
 
+  faults[which].asked = (long)size;
   return most && most < size ? most : size;
 }
 
@@ -269,8 +282,9 @@ fault_fdopendir (int fd)
   return fails (F_fdopendir) ? 0 : fdopendir (fd);
 }
 
-/* What fstat adds to the size of files. */
+/* What fstat adds to the size of files, and to numbers of directories. */
 static _Atomic off_t size_lie;
+static atomic_int dev_lie, ino_lie;
 
 static int
 fault_fstat (int fd, struct stat *st)
@@ -279,6 +293,11 @@ fault_fstat (int fd, struct stat *st)
 
   if (!res && S_ISREG (st->st_mode))
     st->st_size += size_lie;
+  if (!res && S_ISDIR (st->st_mode))
+    {
+      st->st_dev += dev_lie;
+      st->st_ino += ino_lie;
+    }
   return res;
 }
 
@@ -362,6 +381,44 @@ fault_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
   return error ? error : pthread_create (thread, attr, proc, arg);
 }
 
+/* If not 0, links are that many slashes. */
+static atomic_long link_length;
+
+static ssize_t
+fill_link (int at, const char *path, char *buf, size_t size)
+{
+  ssize_t n = fault_readlinkat (at, path, buf, size);
+  size_t length = link_length;
+
+  if (n < 0 || !length || !strncmp (path, "/proc", 5))
+    return n;
+  length = length < size ? length : size;
+  memset (buf, '/', length);
+  return (ssize_t)length;
+}
+
+/* Pages may be larger than those of this system. */
+static long page_size;
+
+static long
+fault_sysconf (int name)
+{
+  return name == _SC_PAGESIZE && page_size ? page_size : sysconf (name);
+}
+
+/* The size of the last block that was asked for. */
+static atomic_size_t last_size;
+
+static void *
+sized_realloc (void *p, size_t size)
+{
+  last_size = size;
+  return fault_realloc (p, size);
+}
+
+/* How many bytes of names a directory may have. */
+static size_t names_max = INT_MAX;
+
 /* Memory is always to be had. */
 static int
 out_of_memory (void)
@@ -403,12 +460,13 @@ out_of_memory (void)
 #define read(...)               fault_read (__VA_ARGS__)
 #define readahead(...)          fault_readahead (__VA_ARGS__)
 #define readdir(dir)            fault_readdir (dir)
-#define readlinkat(...)         fault_readlinkat (__VA_ARGS__)
+#define readlinkat(...)         fill_link (__VA_ARGS__)
 #define renameat(...)           fault_renameat (__VA_ARGS__)
 #define sendfile(...)           fault_sendfile (__VA_ARGS__)
 #define statvfs(...)            fault_statvfs (__VA_ARGS__)
 #define symlinkat(...)          fault_symlinkat (__VA_ARGS__)
 #define sync()                  fault_sync ()
+#define sysconf(name)           fault_sysconf (name)
 #define sync_file_range(...)    fault_sync_file_range (__VA_ARGS__)
 #define truncate(...)           fault_truncate (__VA_ARGS__)
 #define unlinkat(...)           fault_unlinkat (__VA_ARGS__)
@@ -442,9 +500,11 @@ out_of_memory (void)
 
 #define malloc  fault_malloc
 #define calloc  fault_calloc
-#define realloc fault_realloc
+#define realloc sized_realloc
 #define free    fault_free
 /* clang-format on */
+
+#define EIO__NAMES_MAX names_max
 
 #include "eio.c"
 
@@ -487,6 +547,7 @@ out_of_memory (void)
 #undef statvfs
 #undef symlinkat
 #undef sync
+#undef sysconf
 #undef sync_file_range
 #undef truncate
 #undef unlinkat
@@ -1190,6 +1251,212 @@ START_TEST (sendfile_stops_at_the_end_of_the_file)
 END_TEST
 
 /*****************************************************************************
+ * Buffers                                                                   *
+ *****************************************************************************/
+
+enum { PATH_BYTES = PATH_MAX > EIO_PATH_MIN ? PATH_MAX : EIO_PATH_MIN };
+
+/* A link that is longer than any buffer, as other systems have them, reads as
+ * one that fills it.  This one is of slashes: cut, it would be a path, too. */
+START_TEST (links_longer_than_the_buffer_are_not_cut)
+{
+  eio_req req = { .type = _i / 2 ? EIO_REALPATH : EIO_READLINK, P (LINK) };
+  estate before;
+  run r;
+
+  start ();
+  before = recess ();
+  renew_fixture ();
+  if (_i % 2)
+    req.ptr2 = buffer;
+  link_length = PATH_BYTES + 1;
+  execute (&req, &r);
+  assert_fails (r.seen, ENAMETOOLONG);
+  ck_assert_int_eq (buffer[PATH_BYTES], '-');
+  assert_same_estate (before, recess (), "a long link");
+
+  renew_fixture ();
+  link_length = PATH_BYTES - 1;
+  execute (&req, &r);
+  assert_ok (r.seen, _i / 2 ? 1 : PATH_BYTES - 1);
+  ck_assert_int_eq (buffer[PATH_BYTES], '-');
+}
+END_TEST
+
+static int
+check_rest_of_path (eio_req *req)
+{
+  const char *p = EIO_BUF (req);
+  int i;
+
+  for (i = req->result; i < PATH_BYTES; ++i)
+    ck_assert_int_eq (p[i], 0);
+  return note (req);
+}
+
+START_TEST (readlink_zeroes_the_rest_of_our_buffer)
+{
+  outcome o = { 0 };
+
+  start ();
+  eio_readlink (path[LINK_PATH], 0, check_rest_of_path, &o);
+  host_drain ();
+  assert_ok (o, 3);
+}
+END_TEST
+
+static int
+check_rest_of_slurp (eio_req *req)
+{
+  const char *p = EIO_BUF (req);
+  size_t i;
+
+  ck_assert_mem_eq (p, content, BYTES);
+  ck_assert_uint_gt (last_size, BYTES + 40000);
+  for (i = BYTES; i < last_size; ++i)
+    ck_assert_int_eq (p[i], 0);
+  return note (req);
+}
+
+/* The file is shorter than it said. */
+START_TEST (slurp_zeroes_the_rest_of_our_buffer)
+{
+  outcome o = { 0 };
+
+  start ();
+  size_lie = 50000;
+  eio_slurp (path[FILE_PATH], 0, 0, 0, 0, check_rest_of_slurp, &o);
+  host_drain ();
+  assert_ok (o, BYTES);
+}
+END_TEST
+
+static int
+check_untouched (eio_req *req)
+{
+  const char *p = EIO_BUF (req);
+  size_t i;
+
+  for (i = 0; i < sizeof (struct stat); ++i)
+    ck_assert_int_eq (p[i], 0);
+  return note (req);
+}
+
+START_TEST (failed_stat_shows_nothing_of_our_memory)
+{
+  outcome o = { 0 };
+
+  start ();
+  eio_stat (path[NEW_PATH], 0, check_untouched, &o);
+  host_drain ();
+  assert_fails (o, ENOENT);
+}
+END_TEST
+
+/* Whatever the headers say. */
+START_TEST (pages_are_those_of_the_running_system)
+{
+  char *base = (char *)((size_t)1 << 30);
+  long sizes[] = { 4096, 8192, 16384, 65536 };
+  int i;
+
+  for (i = 0; i < LENGTH (sizes); ++i)
+    {
+      void *addr = base + sizes[i] - 1;
+      size_t length = 2;
+
+      page_size = sizes[i];
+      eio_page_align (&addr, &length);
+      ck_assert_ptr_eq (addr, base);
+      ck_assert_uint_eq (length, 2 * sizes[i]);
+    }
+}
+END_TEST
+
+/*****************************************************************************
+ * Cancellation                                                              *
+ *****************************************************************************/
+
+/* Runs a request that is cancelled when it makes the given call, and is to
+ * make no other after it. */
+static void
+run_victim (const eio_req *req, int call, int at)
+{
+  static eio_req mine;
+
+  mine = *req;
+  victim.call = call;
+  victim.at = at;
+  victim.req = &mine;
+  eio_submit (&mine);
+  host_drain ();
+  victim.req = 0;
+  ck_assert (EIO_CANCELLED (&mine));
+  ck_assert_int_eq (calls_of (call), at + 1);
+  ck_assert_int_eq (mine.result, -1);
+  ck_assert_int_eq (mine.errorno, ECANCELED);
+  disarm ();
+}
+
+/* What copies in a loop, the call that it makes again and again, and a call
+ * that is missing. */
+static const struct
+{
+  eio_req req;
+  int call, missing;
+} loops[] = {
+  { { .type = EIO_SENDFILE, COPY }, F_sendfile, 0 },
+  { { .type = EIO_SENDFILE, COPY }, F_write, F_sendfile },
+  { { .type = EIO_READAHEAD, FD, .size = BYTES }, F_pread, F_readahead },
+  { { .type = EIO_SLURP, P (FILE) }, F_pread, 0 },
+  { { .type = EIO_SLURP, P (FILE), BUF (BYTES) }, F_pread, 0 },
+};
+
+START_TEST (copying_loops_notice_that_they_are_cancelled)
+{
+  estate before;
+
+  start ();
+  before = recess ();
+  renew_fixture ();
+  arm_short (loops[_i].call, 500);
+  if (loops[_i].missing)
+    arm (loops[_i].missing, ENOSYS, 0, FOR_EVER);
+  run_victim (&loops[_i].req, loops[_i].call, 3);
+  assert_same_estate (before, recess (), call_names[loops[_i].call]);
+}
+END_TEST
+
+/* One call must not copy for minutes before anybody looks. */
+START_TEST (sendfile_copies_in_parts)
+{
+  eio_req req = { .type = EIO_SENDFILE, .int1 = OUT, .int2 = DATA,
+                  .size = (size_t)1 << 40 };
+  run r;
+
+  start ();
+  renew_fixture ();
+  if (_i)
+    arm (F_sendfile, ENOSYS, 0, FOR_EVER);
+  execute (&req, &r);
+  assert_ok (r.seen, BYTES);
+  ck_assert_int_gt (faults[_i ? F_pread : F_sendfile].asked, 0);
+  ck_assert_int_le (faults[_i ? F_pread : F_sendfile].asked, 1 << 26);
+}
+END_TEST
+
+/* It would go on for ever. */
+START_TEST (request_that_is_always_interrupted_can_be_cancelled)
+{
+  static const eio_req req = { .type = EIO_READ, FD, BUF (BYTES) };
+
+  start ();
+  arm (F_pread, EINTR, 0, FOR_EVER);
+  run_victim (&req, F_pread, 5);
+}
+END_TEST
+
+/*****************************************************************************
  * Missing calls                                                             *
  *****************************************************************************/
 
@@ -1429,6 +1696,40 @@ START_TEST (mtouch_touches_by_hand)
 }
 END_TEST
 
+/* Pages that the first write makes writable. */
+static void *guarded;
+static size_t guarded_size;
+static atomic_int writes;
+
+static void
+let_write (int signal)
+{
+  (void)signal;
+  if (mprotect (guarded, guarded_size, PROT_READ | PROT_WRITE))
+    _exit (99);
+  ++writes;
+}
+
+START_TEST (mtouch_by_hand_writes_only_when_told_to)
+{
+  struct sigaction act = { .sa_handler = let_write };
+  eio_req req = { .type = EIO_MTOUCH, .size = 1,
+                  .int1 = _i ? EIO_MT_MODIFY : 0 };
+  run r;
+
+  host_start ();
+  guarded_size = sysconf (_SC_PAGESIZE);
+  guarded = mmap (0, guarded_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                  0);
+  ck_assert_ptr_ne (guarded, MAP_FAILED);
+  sigaction (SIGSEGV, &act, 0);
+  req.ptr2 = guarded;
+  r = execute_without (&req, F_madvise, ENOSYS, 0, 0);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (writes, _i);
+}
+END_TEST
+
 START_TEST (readahead_becomes_reading)
 {
   static const eio_req req = { .type = EIO_READAHEAD, FD, .size = BYTES };
@@ -1604,6 +1905,62 @@ START_TEST (known_directories_come_before_unknown_types_and_files_last)
   ck_assert_str_eq (l.name[3], "unknown");
   ck_assert_str_eq (l.name[4], "x.c");
   ck_assert_str_eq (l.name[5], "file");
+}
+END_TEST
+
+/* eio_dirent.nameofs is an int: so many bytes of names, and no more. */
+START_TEST (directories_with_too_many_bytes_of_names_are_eoverflow)
+{
+  static const int flags[]
+    = { 0, EIO_READDIR_DENTS, EIO_READDIR_DENTS | EIO_READDIR_STAT_ORDER };
+  enum { NAME_BYTES = 10 * 2 + (ENTRIES - 10) * 3 };
+  eio_req req = { .type = EIO_READDIR, .ptr1 = path[DIR_PATH],
+                  .int1 = flags[_i] };
+  estate before;
+  run r;
+
+  start_with (ENTRIES);
+  before = recess ();
+  names_max = NAME_BYTES;
+  execute (&req, &r);
+  assert_ok (r.seen, ENTRIES);
+
+  names_max = NAME_BYTES - 1;
+  execute (&req, &r);
+  assert_fails (r.seen, EOVERFLOW);
+  ck_assert_int_eq (r.calls[F_closedir], 1);
+  assert_same_estate (before, recess (), "READDIR");
+}
+END_TEST
+
+/* Where the path of a wd leads to another directory, be it one of the same
+ * number on another device, nothing happens to that. */
+START_TEST (dot_is_known_by_device_and_number)
+{
+  eio_req reqs[] = {
+    { .type = EIO_RENAME, IN ("."), TO (NEW) },
+    { .type = EIO_RMDIR, IN (".") },
+  };
+  int i;
+  run r;
+
+  start ();
+  renew_fixture ();
+  for (i = 0; i < LENGTH (reqs); ++i)
+    {
+      eio_wd wd = eio_wd_open_sync (0, path[SUB_PATH]);
+
+      ck_assert_ptr_ne (wd, EIO_INVALID_WD);
+      reqs[i].wd = wd;
+      dev_lie = !_i;
+      ino_lie = _i;
+      execute (&reqs[i], &r);
+      dev_lie = ino_lie = 0;
+      assert_fails (r.seen, ENOENT);
+      ck_assert_int_eq (access (path[SUB_PATH], F_OK), 0);
+      ck_assert_int_eq (access (path[NEW_PATH], F_OK), -1);
+      eio_wd_close_sync (wd);
+    }
 }
 END_TEST
 
@@ -1919,6 +2276,25 @@ add_short_transfers (TCase *tc)
 }
 
 static void
+add_buffers (TCase *tc)
+{
+  tcase_add_loop_test (tc, links_longer_than_the_buffer_are_not_cut, 0, 4);
+  tcase_add_test (tc, readlink_zeroes_the_rest_of_our_buffer);
+  tcase_add_test (tc, slurp_zeroes_the_rest_of_our_buffer);
+  tcase_add_test (tc, failed_stat_shows_nothing_of_our_memory);
+  tcase_add_test (tc, pages_are_those_of_the_running_system);
+}
+
+static void
+add_cancellation (TCase *tc)
+{
+  tcase_add_loop_test (tc, copying_loops_notice_that_they_are_cancelled, 0,
+                       LENGTH (loops));
+  tcase_add_loop_test (tc, sendfile_copies_in_parts, 0, 2);
+  tcase_add_test (tc, request_that_is_always_interrupted_can_be_cancelled);
+}
+
+static void
 add_missing (TCase *tc)
 {
   tcase_add_test (tc, sendfile_is_emulated_where_it_cannot);
@@ -1931,6 +2307,7 @@ add_missing (TCase *tc)
   tcase_add_test (tc, statvfs_and_truncate_find_another_way);
   tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
+  tcase_add_loop_test (tc, mtouch_by_hand_writes_only_when_told_to, 0, 2);
   tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
   tcase_add_loop_test (tc, readahead_by_hand_hides_failing_reads, 0, 3);
   tcase_add_test (tc, readahead_by_hand_complains_as_the_call_does);
@@ -1943,6 +2320,10 @@ add_directories (TCase *tc)
   tcase_add_test (tc, unknown_types_come_in_order_of_likelihood);
   tcase_add_test (
     tc, known_directories_come_before_unknown_types_and_files_last);
+  tcase_add_loop_test (tc,
+                       directories_with_too_many_bytes_of_names_are_eoverflow,
+                       0, 3);
+  tcase_add_loop_test (tc, dot_is_known_by_device_and_number, 0, 2);
   tcase_add_test (tc, wd_is_never_descriptor_0);
   tcase_add_test (tc, wd_that_gets_no_other_descriptor_than_0_fails);
   tcase_add_test (tc, open_may_return_descriptor_0);
@@ -1972,6 +2353,8 @@ main (void)
 
   add_failures (add_case (suite, "failures", 60, 0, tear_down));
   add_short_transfers (add_case (suite, "short transfers", 60, 0, tear_down));
+  add_buffers (add_case (suite, "buffers", 60, 0, tear_down));
+  add_cancellation (add_case (suite, "cancellation", 60, 0, tear_down));
   add_missing (add_case (suite, "missing calls", 60, 0, tear_down));
   add_directories (add_case (suite, "directories", 60, 0, tear_down));
   add_threads (add_case (suite, "threads", 60, 0, tear_down));

@@ -900,19 +900,37 @@ fail_with_eperm (eio_req *req)
   errno = EPERM;
 }
 
+/* What it puts into errorno does not count, and is not to be seen. */
+static void
+fail_with_members_too (eio_req *req)
+{
+  req->result = -1;
+  req->errorno = EXDEV;
+  errno = EPERM;
+}
+
+static void
+add_custom (const char *call, void (*execute) (eio_req *))
+{
+  ck_assert_int_lt (nentries, MAX_ENTRIES);
+  table[nentries].call = call;
+  table[nentries].want.type = EIO_CUSTOM;
+  table[nentries].req = eio_custom (execute, PRI, note, 0);
+  ++nentries;
+}
+
 /* Until finish, whoever tests result for failure sees none. */
 START_TEST (result_and_errorno_are_0_until_finish)
 {
-  static outcome out[MAX_ENTRIES + 1];
+  static outcome out[MAX_ENTRIES];
   inputs in = live_inputs ("pending");
   unsigned int n;
   int i;
   start_without_workers ();
   call_wrappers (&in);
-  table[nentries].call = "eio_custom (fail_with_eperm, …)";
-  table[nentries].want.type = EIO_CUSTOM;
-  table[nentries].req = eio_custom (fail_with_eperm, PRI, note, 0);
-  n = (unsigned int)++nentries;
+  add_custom ("eio_custom (fail_with_eperm, …)", fail_with_eperm);
+  add_custom ("eio_custom (fail_with_members_too, …)", fail_with_members_too);
+  n = (unsigned int)nentries;
   for (i = 0; i < nentries; ++i)
     table[i].req->data = out + i;
 
@@ -927,6 +945,7 @@ START_TEST (result_and_errorno_are_0_until_finish)
     ck_assert_int_eq (out[i].calls, 0);
 
   host_drain ();
+  assert_fails (out[nentries - 2], EPERM);
   assert_fails (out[nentries - 1], EPERM);
   ck_assert_int_eq (table[3].want.type, EIO_CUSTOM);
   assert_ok (out[3], 42);

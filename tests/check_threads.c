@@ -893,6 +893,18 @@ START_TEST (lack_of_threads_is_not_taken_for_lack_of_stack)
 }
 END_TEST
 
+/* Whatever size is configured, the system's least is asked for at least. */
+START_TEST (stack_is_never_smaller_than_the_system_allows)
+{
+  pthread_t thread;
+  fail_after (0);
+  ck_assert_int_eq (xthread_start (&thread, etp_worker_proc, 0, 1), EAGAIN);
+  ck_assert_int_eq (attempts, 1);
+  ck_assert_uint_ge (sizes_asked[0], (size_t)PTHREAD_STACK_MIN);
+  ck_assert_uint_lt (sizes_asked[0], default_stack_size ());
+}
+END_TEST
+
 /*****************************************************************************
  * Clocks                                                                    *
  *****************************************************************************/
@@ -985,6 +997,7 @@ add_stacks (Suite *suite)
   tcase_add_test (tc, default_stack_is_tried_and_remembered);
   tcase_add_test (tc, refusal_of_every_stack_is_no_thread_at_all);
   tcase_add_test (tc, lack_of_threads_is_not_taken_for_lack_of_stack);
+  tcase_add_test (tc, stack_is_never_smaller_than_the_system_allows);
 }
 
 static void

@@ -634,6 +634,14 @@ START_TEST (wd_open_sync_of_an_invalid_wd_is_enoent)
 }
 END_TEST
 
+START_TEST (wd_open_sync_of_no_path_is_einval)
+{
+  errno = 0;
+  ck_assert_ptr_eq (eio_wd_open_sync (EIO_CWD, 0), EIO_INVALID_WD);
+  ck_assert_int_eq (errno, EINVAL);
+}
+END_TEST
+
 /* The request, from "file" of one wd to "new" of another. */
 static eio_req *
 pair (int type, eio_wd wd, eio_wd wd2)
@@ -984,6 +992,7 @@ main (void)
   tcase_add_test (tc, invalid_wd_is_enoent_for_every_type);
   tcase_add_test (tc, invalid_second_wd_is_enoent);
   tcase_add_test (tc, wd_open_sync_of_an_invalid_wd_is_enoent);
+  tcase_add_test (tc, wd_open_sync_of_no_path_is_einval);
   tcase_add_test (tc, new_paths_are_resolved_against_the_second_wd);
   tcase_add_test (tc, without_a_second_wd_only_symlink_takes_the_first);
 

@@ -71,12 +71,9 @@ fault_calloc (size_t count, size_t size)
 ecb_unused static void *
 fault_realloc (void *p, size_t size)
 {
-  void *q;
-
-  if (out_of_memory ())
-    return 0;
-  q = realloc (p, size);
-  return p ? q : counted (q);
+  if (!p)
+    return fault_malloc (size);
+  return out_of_memory () ? 0 : realloc (p, size);
 }
 
 ecb_unused static char *
