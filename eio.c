@@ -1771,8 +1771,10 @@ etp_call_feeder (eio_req *grp)
 {
   etp_pool *pool = grp->eio_pool;
   eio_req **link;
+  size_t size = pool->scope || pool->feeding ? ETP_INNER_SCOPE_STACK
+                                             : ETP_SCOPE_STACK;
 
-  grp->eio_frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
+  grp->eio_frame = (size_t)__builtin_alloca (size);
   grp->eio_chain = pool->feeding;
   pool->feeding = grp;
 
@@ -3034,11 +3036,43 @@ eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
   return res;
 }
 
+/* The buffer, of the size that is asked for; without one, it grows while the
+ * file is read. Pages that are not written cost nothing. */
+static int
+eio__slurp_begin (eio__slurper *s)
+{
+  const eio_req *req = s->req;
+
+  s->want = (size_t)-1 / 2;
+  if (!req->size)
+    return 0;
+
+  s->want = s->cap = req->size;
+  s->buf = req->ptr2 ? req->ptr2 : calloc (1, req->size);
+  if (s->buf)
+    return 0;
+  errno = ENOMEM;
+  return -1;
+}
+
+static int
+eio__slurp_path (eio_req *req, eio__slurper *s)
+{
+  int fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | O_CLOEXEC);
+  int res;
+
+  if (fd < 0)
+    return -1;
+  res = eio__slurp_fd (req, s, fd);
+  eio__close_quietly (fd);
+  return res;
+}
+
 static eio_ssize_t
 eio__slurp (eio_req *req)
 {
   eio__slurper s = { req, 0, 0, 0, 0 };
-  int fd, res;
+  int res;
 
   if (!req->size && req->ptr2)
     {
@@ -3046,29 +3080,24 @@ eio__slurp (eio_req *req)
       return -1;
     }
 
-  fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
-    return -1;
-
-  s.want = req->size ? req->size : (size_t)-1 / 2;
-  if (req->ptr2)
-    {
-      s.buf = req->ptr2;
-      s.cap = s.want;
-    }
-  res = eio__slurp_fd (req, &s, fd);
+  res = eio__slurp_begin (&s);
+  if (!res)
+    res = eio__slurp_path (req, &s);
   if (!res && !s.buf)
     res = eio__slurp_grow (&s, 0);
-  eio__close_quietly (fd);
 
   if (req->ptr2)
     return res ? res : (eio_ssize_t)s.got;
   if (res)
     {
+      int saved = errno;
+
       free (s.buf);
+      errno = saved;
       return -1;
     }
-  memset (s.buf + s.got, 0, s.cap - s.got);
+  if (!req->size)
+    memset (s.buf + s.got, 0, s.cap - s.got);
   req->ptr2 = s.buf;
   req->flags |= EIO_FLAG_PTR2_FREE;
   return (eio_ssize_t)s.got;
@@ -3907,6 +3936,8 @@ eio__run_in_buffer (eio_req *req, const eio__op *op)
       return res;
     }
 
+  if (op->needs & EIO__NAMES) /* it was used on the way */
+    memset ((char *)req->ptr2 + res, 0, size - (size_t)res);
   req->flags |= EIO_FLAG_PTR2_FREE;
   return res;
 }
@@ -4010,7 +4041,10 @@ eio__ask_fs (etp_pool *pool, int fd, unsigned dev)
   todo.int2 = (long)dev;
   todo.eio_pool = pool;
   if (!etp_delegate (pool, &todo))
-    eio_sys_close (fd);
+    {
+      eio__set_fs_credit (pool, dev, 0);
+      eio_sys_close (fd);
+    }
 }
 
 /* Opens what req's path leads to without doing anything to it, if all is in
@@ -4090,20 +4124,14 @@ eio__close_inline (eio_req *req)
   return 1;
 }
 
-static int
-eio__is_regular (int fd)
-{
-  struct stat st;
-
-  return !fstat (fd, &st) && S_ISREG (st.st_mode);
-}
-
 /* Whether a file just opened is a regular one still, and then makes it wait,
  * as it was not to wait for anybody while it was opened. */
 static int
 eio__end_nonblocking_open (int fd)
 {
-  return eio__is_regular (fd) && !fcntl (fd, F_SETFL, 0);
+  struct stat st;
+
+  return !fstat (fd, &st) && S_ISREG (st.st_mode) && !fcntl (fd, F_SETFL, 0);
 }
 
 /* Only regular files, for reading: to open a FIFO or a device does things. */
@@ -4134,16 +4162,24 @@ eio__open_inline (eio_req *req)
   return fd >= 0;
 }
 
+/* A device may not have any more what it gave. */
+static int
+eio__gives_once (int fd)
+{
+  struct stat st;
+
+  return !fstat (fd, &st) && !S_ISREG (st.st_mode) && !S_ISBLK (st.st_mode);
+}
+
 /* Reads at an offset, all of it or up to the end of the file, which has to be
- * seen: else less may mean that the rest is not in memory. What a device gave
- * is not there any more, and so is all. */
+ * seen: else less may mean that the rest is not in memory. */
 static eio_ssize_t
 eio__read_cached (int fd, void *buf, size_t size, off_t offset)
 {
   ssize_t n = eio_sys_read_cached (fd, buf, size, offset);
   char more;
 
-  if (n <= 0 || (size_t)n == size || !eio__is_regular (fd))
+  if (n <= 0 || (size_t)n == size || eio__gives_once (fd))
     return n;
   return eio_sys_read_cached (fd, &more, 1, offset + n) ? -1 : n;
 }
@@ -4926,10 +4962,11 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__NAMES_MAX
 #undef EIO__PATH_BUF
 #undef EIO__PATH_MAX
+#undef EIO__FUTEX
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
 #undef ETP_NUM_PRI
 #undef ETP_SCOPE_STACK
-#undef ETP_SCOPE_MARKED
 #undef ETP_INNER_SCOPE_STACK
+#undef ETP_INLINE_BUDGET
 #undef ETP_MAX_IDLE_TIMEOUT

@@ -1430,6 +1430,45 @@ START_TEST (a_feeder_that_jumps_away_is_called_again)
 }
 END_TEST
 
+/* Out of eio_grp_feed, and not of eio_poll: the next poll comes from below. */
+START_TEST (a_feeder_that_jumps_out_of_eio_grp_feed_is_called_again)
+{
+  probe m;
+  start_paused ();
+  probe_submit (&chain_group, EIO_GROUP);
+  probe_add (&chain_group, &m, EIO_NOP);
+  jumps_left = 1;
+  if (!setjmp (away))
+    {
+      eio_grp_feed (&chain_group.req, jump_or_add, 2);
+      ck_abort_msg ("the feeder did not jump");
+    }
+  ck_assert_int_eq (chain_made, 0);
+  resume (1);
+  while (!chain_group.finishes)
+    host_poll ();
+  ck_assert_int_eq (chain_made, 5);
+  assert_done (&m);
+  assert_done (&chain_group);
+}
+END_TEST
+
+/* Nobody else would wake the group any more. */
+START_TEST (an_empty_group_whose_feeder_jumps_away_finishes)
+{
+  host_start ();
+  probe_submit (&chain_group, EIO_GROUP);
+  chain_made = 5;
+  jumps_left = 1;
+  if (!setjmp (away))
+    {
+      eio_grp_feed (&chain_group.req, jump_or_add, 2);
+      ck_abort_msg ("the feeder did not jump");
+    }
+  poll_to_the_end (&chain_group);
+}
+END_TEST
+
 static int
 poll_until_it_jumps (eio_req *req)
 {
@@ -1968,6 +2007,8 @@ add_endings (Suite *s)
   tcase_add_test (tc, a_callback_that_jumps_away_does_not_stick_the_group);
   tcase_add_test (tc, an_inner_group_that_jumps_away_does_not_stick_the_outer);
   tcase_add_test (tc, a_feeder_that_jumps_away_is_called_again);
+  tcase_add_test (tc, a_feeder_that_jumps_out_of_eio_grp_feed_is_called_again);
+  tcase_add_test (tc, an_empty_group_whose_feeder_jumps_away_finishes);
   tcase_add_test (tc, a_jump_out_of_nested_callbacks_ends_both);
   tcase_add_test (tc, a_members_destroy_can_add_another);
 }

@@ -104,6 +104,16 @@ static atomic_uint dev_lie;
 /* Called between the look at a file and its opening. */
 static void (*before_open) (void);
 
+/* Files are block devices. */
+static atomic_int are_blocks;
+
+static void
+disguise (mode_t *mode)
+{
+  if (are_blocks && S_ISREG (*mode))
+    *mode ^= S_IFREG ^ S_IFBLK;
+}
+
 /* A read of a device delivers five bytes of something that is gone then. */
 static atomic_int device_reads;
 
@@ -223,7 +233,8 @@ fault_statx (int fd, const char *path, int flags, unsigned mask,
   stx->stx_mask = STATX_BASIC_STATS;
   stx->stx_dev_major = major (st.st_dev);
   stx->stx_dev_minor = minor (st.st_dev) + dev_lie;
-  stx->stx_mode = st.st_mode;
+  disguise (&st.st_mode);
+  stx->stx_mode = (unsigned short)st.st_mode;
   stx->stx_nlink = st.st_nlink;
   stx->stx_size = st.st_size;
   return 0;
@@ -248,7 +259,11 @@ fault_fcntl (int fd, int command, void *arg)
 static int
 fault_fstat (int fd, struct stat *st)
 {
-  return faulty (C_fstat) ? -1 : fstat (fd, st);
+  int res = faulty (C_fstat) ? -1 : fstat (fd, st);
+
+  if (!res)
+    disguise (&st->st_mode);
+  return res;
 }
 
 /* Closes even when it fails. */
@@ -897,14 +912,21 @@ START_TEST (less_is_delivered_at_the_end_of_the_file_only)
 }
 END_TEST
 
-/* The rest is not in memory, or could not be had for another reason. */
+/* The rest is not in memory, or could not be had for another reason; of a file
+ * or a block device, or of what cannot be told. */
 START_TEST (worker_delivers_what_is_not_all_in_memory)
 {
   memset (buffer, '-', sizeof buffer);
-  if (_i)
+  if (_i == 0)
     most = 1000;
   else
     cold_from = 8192;
+  are_blocks = _i == 2;
+  if (_i == 3)
+    {
+      arm (C_fstat, EIO, 0, FOR_EVER);
+      arm (C_kind, EIO, 0, FOR_EVER);
+    }
   by_worker (8192, 0, eio_read (data, buffer, 8192, 4096, KEEP));
   expect_bytes (buffer, 4096, 8192);
   ck_assert_int_eq (buffer[8192], '-');
@@ -1433,10 +1455,12 @@ END_TEST
 /* A look takes one, which another open may be in need of. */
 START_TEST (one_free_descriptor_is_enough)
 {
-  struct rlimit limit = { 64, 64 };
+  struct rlimit limit;
   int last = -1, fd;
   eio_req *req;
 
+  ck_assert_int_eq (getrlimit (RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = 64;
   ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
   while ((fd = dup (data)) >= 0)
     last = fd;
@@ -1725,6 +1749,9 @@ START_TEST (without_memory_the_submitter_asks_no_file_system)
   await_fds (fds);
   assert_done (&p);
   ck_assert_int_eq (p.result, 0);
+  learn (path); /* the next one has it asked */
+  hold ();
+  at_once (0, eio_stat (path, KEEP));
 }
 END_TEST
 
@@ -2745,7 +2772,7 @@ add_reads (TCase *held_case, TCase *tc)
   tcase_add_test (tc, buffer_is_null_again_where_a_worker_takes_over);
   tcase_add_test (tc, without_memory_for_a_buffer_the_worker_says_so);
   tcase_add_test (tc, less_is_delivered_at_the_end_of_the_file_only);
-  tcase_add_loop_test (tc, worker_delivers_what_is_not_all_in_memory, 0, 2);
+  tcase_add_loop_test (tc, worker_delivers_what_is_not_all_in_memory, 0, 4);
   tcase_add_test (tc, cold_data_is_not_asked_for_by_the_submitter);
   tcase_add_test (tc, what_is_in_memory_is_not_asked_for_ever);
   tcase_add_loop_test (tc, misses_become_rare_and_end, 0, LENGTH (refusals));

@@ -548,6 +548,27 @@ START_TEST (slurp_reads_the_range)
 }
 END_TEST
 
+#ifdef __GLIBC__
+/* A buffer of the size that was asked for, as with read. */
+START_TEST (slurp_zeroes_the_rest_of_a_buffer_of_that_size)
+{
+  static const size_t sizes[] = { 1, 10, 11, 5000, 100000 };
+  const char *path = scratch_path ("f");
+  size_t i, k;
+
+  write_file (path, "0123456789", 10);
+  for (i = 0; i < LENGTH (sizes); ++i)
+    {
+      size_t n = sizes[i] < 10 ? sizes[i] : 10;
+      gives ((eio_ssize_t)n, eio_slurp (path, 0, sizes[i], 0, KEEP));
+      ck_assert_uint_ge (malloc_usable_size (got.ptr2), sizes[i]);
+      for (k = n; k < sizes[i]; ++k)
+        ck_assert_int_eq (((char *)got.ptr2)[k], 0);
+    }
+}
+END_TEST
+#endif
+
 START_TEST (slurp_fills_the_callers_buffer)
 {
   const char *path = scratch_path ("f");
@@ -1811,6 +1832,9 @@ add_slurp_tests (Suite *suite)
 {
   TCase *tc = add_case (suite, "slurp", 120, host_start, 0);
   tcase_add_loop_test (tc, slurp_reads_the_range, 0, LENGTH (slurps));
+#ifdef __GLIBC__
+  tcase_add_test (tc, slurp_zeroes_the_rest_of_a_buffer_of_that_size);
+#endif
   tcase_add_loop_test (tc, slurp_fills_the_callers_buffer, 0,
                        LENGTH (slurps));
   tcase_add_test (tc, slurp_reads_empty_and_large_files);

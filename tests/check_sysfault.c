@@ -159,9 +159,9 @@ calls_of (int which)
  * kind that is, from 0. */
 static struct
 {
-  eio_req *_Atomic req;
-  atomic_int call;
-  atomic_int at;
+  eio_req *req;
+  int call;
+  int at;
 } victim;
 
 /* Returns the error that this call has to fail with, or 0. */
@@ -171,7 +171,7 @@ error_of (int which)
   int n = atomic_fetch_add (&faults[which].calls, 1);
   int first = faults[which].first;
 
-  if (victim.req && which == victim.call && n == victim.at)
+  if (which == victim.call && n == victim.at && victim.req)
     eio_cancel (victim.req);
   return n >= first && n - first < faults[which].times ? faults[which].error
                                                        : 0;
@@ -1305,6 +1305,19 @@ START_TEST (readlink_zeroes_the_rest_of_our_buffer)
 }
 END_TEST
 
+/* Nor is anything left of the way there. */
+START_TEST (realpath_zeroes_the_rest_of_our_buffer)
+{
+  outcome o = { 0 };
+
+  start ();
+  link_length = 1;
+  eio_realpath (path[LINK_PATH], 0, check_rest_of_path, &o);
+  host_drain ();
+  assert_ok (o, 1);
+}
+END_TEST
+
 static int
 check_rest_of_slurp (eio_req *req)
 {
@@ -2095,7 +2108,7 @@ static const struct
   { F_pthread_create, EPERM },
   { F_pthread_create, EINVAL },
   { F_pthread_attr_init, ENOMEM },
-#if !EIO__FUTEX
+#ifndef SYS_futex
   { F_pthread_cond_init, ENOMEM },
   { F_pthread_cond_init, EAGAIN },
   { F_pthread_condattr_init, ENOMEM },
@@ -2280,6 +2293,7 @@ add_buffers (TCase *tc)
 {
   tcase_add_loop_test (tc, links_longer_than_the_buffer_are_not_cut, 0, 4);
   tcase_add_test (tc, readlink_zeroes_the_rest_of_our_buffer);
+  tcase_add_test (tc, realpath_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, slurp_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, failed_stat_shows_nothing_of_our_memory);
   tcase_add_test (tc, pages_are_those_of_the_running_system);

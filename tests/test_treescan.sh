@@ -227,6 +227,20 @@ expect_line "summary" "^$(find "$tree" -type f -exec ls -dn '{}' + \
   ) bytes in files\$"
 expect_line "summary" '^[0-9.]* s, [0-9]* entries/s, 16 requests in flight$'
 
+# A progress line, which is erased, when errors go to a terminal and paths do
+# not.
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+  script -qec "'$treescan' -q '$tree'" "$work/typescript" </dev/null \
+    >/dev/null 2>&1
+  tr '\r' '\n' <"$work/typescript" >"$work/err"
+  expect_line "progress" '^[0-9]* entries, [0-9]*/s, [0-9]* requests in flight'
+  script -qec "'$treescan' '$tree/types/dir'" "$work/typescript" </dev/null \
+    >/dev/null 2>&1
+  grep -q 'in flight' "$work/typescript" && fail "progress between paths"
+else
+  echo "not tested: the progress line"
+fi
+
 #############################################################################
 # 4  Limits
 
