@@ -438,11 +438,11 @@ typedef struct
 static int
 eio_sys_get_kind (int fd, eio_sys_kind *kind)
 {
-#if defined __linux__ && defined STATX_TYPE
-  struct statx st;
+#if defined __linux__ && defined STATX_TYPE && defined SYS_statx
+  struct statx st; /* libc's function may ask a server, if there is no statx */
 
-  if (statx (fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-             STATX_TYPE | STATX_NLINK, &st))
+  if (syscall (SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+               STATX_TYPE | STATX_NLINK, &st))
     return -1;
   kind->dev = st.stx_dev_major << 20 | st.stx_dev_minor;
   kind->mode = st.stx_mode;
