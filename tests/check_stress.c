@@ -15,7 +15,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/wait.h>
@@ -467,8 +466,6 @@ change_setting (void)
     }
 }
 
-/* Ends itself by a signal, as it has threads in it that finished and were not
- * joined, which at an exit ThreadSanitizer would not forgive. */
 static void
 be_child (void)
 {
@@ -481,7 +478,7 @@ be_child (void)
   for (int i = 0; i < LENGTH (seen); ++i)
     if (seen[i].calls != 1 || seen[i].result)
       _exit (1);
-  raise (SIGKILL);
+  _exit (0);
 }
 
 /* The child begins anew, and the parent does not notice.  While submitters
@@ -496,7 +493,7 @@ fork_child (void)
     be_child ();
   while (waitpid (pid, &status, 0) < 0)
     ck_assert_int_eq (errno, EINTR);
-  ck_assert (WIFSIGNALED (status) && WTERMSIG (status) == SIGKILL);
+  ck_assert_int_eq (status, 0);
 }
 
 /* One step of the program that uses the library. */
@@ -588,7 +585,7 @@ settle (void)
       checked_poll ();
       if (!allowed)
         raise_limit (1);
-      if (chance (40))
+      if (chance (40) && !HAVE_SANITIZER)
         fork_child ();
     }
   lower_limit (0);

@@ -159,9 +159,9 @@ calls_of (int which)
  * kind that is, from 0. */
 static struct
 {
-  eio_req *req;
-  int call;
-  int at;
+  _Atomic (eio_req *) req;
+  atomic_int call;
+  atomic_int at;
 } victim;
 
 /* Returns the error that this call has to fail with, or 0. */
@@ -1403,7 +1403,7 @@ run_victim (const eio_req *req, int call, int at)
   victim.req = &mine;
   eio_submit (&mine);
   host_drain ();
-  victim.req = 0;
+  victim.req = (eio_req *)0;
   ck_assert (EIO_CANCELLED (&mine));
   ck_assert_int_eq (calls_of (call), at + 1);
   ck_assert_int_eq (mine.result, -1);

@@ -18,6 +18,19 @@
 
 #include "eio.h"
 
+#ifndef __has_feature
+# define __has_feature(feature) 0
+#endif
+
+/* The bookkeeping of sanitizers survives neither a fork beside threads that
+ * start or end, nor a call before their own start. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ \
+    || __has_feature (address_sanitizer) || __has_feature (thread_sanitizer)
+# define HAVE_SANITIZER 1
+#else
+# define HAVE_SANITIZER 0
+#endif
+
 #define LENGTH(array) ((int)(sizeof (array) / sizeof *(array)))
 
 /* Starts the library with the host's callbacks, which abort the test when
