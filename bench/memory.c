@@ -6,8 +6,7 @@
 
 #include "eio.c"
 
-#include <poll.h>
-#include <sys/eventfd.h>
+#include "eio_host.h"
 
 enum
 {
@@ -17,22 +16,6 @@ enum
 
 /* 40 bytes with the 0, as long as paths often are. */
 static const char path[40] = "/usr/share/doc/no-such-package/copyrigh";
-
-static int wake;
-
-static void
-want_poll (void)
-{
-  eventfd_write (wake, 1);
-}
-
-static void
-done_poll (void)
-{
-  eventfd_t value;
-
-  eventfd_read (wake, &value);
-}
 
 /* Resident memory of this process in bytes. */
 static double
@@ -60,13 +43,8 @@ count (eio_req *req)
 static void
 drain (void)
 {
-  struct pollfd fds[1] = { { .fd = wake, .events = POLLIN } };
-
   while (eio_nreqs ())
-    {
-      poll (fds, 1, -1);
-      eio_poll ();
-    }
+    poll_once ();
 }
 
 static void

@@ -8,39 +8,12 @@
 
 #include "eio.c"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
+#include "eio_host.h"
 #include "peer.h"
 
 const size_t peer_size = sizeof (eio_req);
 
-static int wake;
 static bool own_requests;
-
-static void
-want_poll (void)
-{
-  eventfd_write (wake, 1);
-}
-
-static void
-done_poll (void)
-{
-  eventfd_t value;
-
-  eventfd_read (wake, &value);
-}
-
-static void
-poll_once (void)
-{
-  struct pollfd fds[1] = { { .fd = wake, .events = POLLIN } };
-
-  if (poll (fds, 1, -1) < 0 && errno != EINTR)
-    bench_die ("poll", errno);
-  eio_poll ();
-}
 
 /* Has `count` workers started, all at once, and lets them become idle. */
 static const char *

@@ -1715,15 +1715,22 @@ enum
   SETS
 };
 
-/* The member fails, which is no concern of the group's. */
-START_TEST (what_the_owner_sets_is_there_at_the_end)
+static eio_req *
+start_owned_group (void)
 {
-  probe m;
   eio_req *g = &chain_group.req;
   start_paused ();
   probe_fill (&chain_group, EIO_GROUP);
   g->finish = check_in_finish;
   g->destroy = check_values;
+  return g;
+}
+
+/* The member fails, which is no concern of the group's. */
+START_TEST (what_the_owner_sets_is_there_at_the_end)
+{
+  probe m;
+  eio_req *g = start_owned_group ();
   if (_i == SET_BEFORE)
     set_values (g);
   eio_submit (g);
@@ -1759,11 +1766,7 @@ END_TEST
 START_TEST (a_cancelled_group_keeps_the_owners_values)
 {
   probe m;
-  eio_req *g = &chain_group.req;
-  start_paused ();
-  probe_fill (&chain_group, EIO_GROUP);
-  g->finish = check_in_finish;
-  g->destroy = check_values;
+  eio_req *g = start_owned_group ();
   eio_submit (g);
   if (_i)
     probe_add (&chain_group, &m, EIO_NOP);
