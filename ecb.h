@@ -47,6 +47,15 @@
 # define ecb_expect_false(expr) EIO_ECB_EXPECT (!!(expr), 0)
 #endif
 
+/* Memory will be read soon. */
+#ifndef ecb_prefetch
+# if defined __GNUC__ || defined __clang__
+#  define ecb_prefetch(addr) __builtin_prefetch (addr)
+# else
+#  define ecb_prefetch(addr) ((void)(addr))
+# endif
+#endif
+
 /* Atomic access to plain integers of int size or less, and pointers.
  * <stdatomic.h> is not used because some live in structs that C++ and old C
  * dialects see too.  Order comes from the locks, so relaxed is enough; where
@@ -65,6 +74,8 @@
   __atomic_store_n (&(lvalue), (value), __ATOMIC_SEQ_CST)
 #define ecb_add_relaxed(lvalue, value) \
   __atomic_fetch_add (&(lvalue), (value), __ATOMIC_RELAXED)
+#define ecb_or_relaxed(lvalue, value) \
+  __atomic_fetch_or (&(lvalue), (value), __ATOMIC_RELAXED)
 #define ecb_swap_acquire(lvalue, value) \
   __atomic_exchange_n (&(lvalue), (value), __ATOMIC_ACQUIRE)
 #define ecb_swap_seq_cst(lvalue, value) \

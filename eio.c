@@ -126,8 +126,10 @@
 
 /* Not to be defined, but for embedders to use: the pool that the functions of
  * eio.h work on, and failing as a system call does that the system lacks. */
-#define EIO_POOL (ecb_load_acquire (eio__default_pool))
+#define EIO_POOL (eio__show_pool (EIO__POOL))
 #define EIO_ENOSYS() (errno = ENOSYS, -1)
+
+#define EIO__POOL (ecb_load_acquire (eio__default_pool))
 
 #if defined PATH_MAX && PATH_MAX > EIO_PATH_MIN
 # define EIO__PATH_BUF PATH_MAX
@@ -373,7 +375,11 @@ eio_sys_open_cached (int dirfd, const char *path, int flags)
 #if defined __linux__ && defined SYS_statx /* headers of some age */
   unsigned long long how[3] = { (unsigned)flags, 0, EIO__RESOLVE_CACHED };
 
-  return (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
+  int fd = (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
+
+  if (fd < 0 && errno == EINVAL)
+    errno = ENOSYS; /* it knows the call, but not this way */
+  return fd;
 #else
   (void)dirfd, (void)path, (void)flags;
   return EIO_ENOSYS ();
@@ -770,9 +776,8 @@ typedef struct
  * and sorts it. Embedders read size like an int. */
 typedef struct
 {
-  eio_req *fresh;   /* the stack */
-  etp_queue sorted; /* the poll thread's */
-  _Atomic int size; /* of both */
+  eio_req *fresh;
+  _Atomic int size; /* of what is sorted, too */
 } etp_results;
 
 /* All of it is guarded by reqlock, but pool, which is constant. The structs
@@ -819,6 +824,10 @@ typedef struct
   unsigned char skip, fails, hits;
 } etp_backoff;
 
+/* Space between what different threads write, so that they do not wait for
+ * each other's cache lines. */
+#define ETP_APART(n) char apart##n[64]
+
 struct etp_pool
 {
   /* reqlock guards the request side: what is queued, and who serves it.
@@ -838,9 +847,17 @@ struct etp_pool
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
   unsigned nreleases;                   /* how often they were let go */
+
+  /* Atomic. Of the busy ones, those that are done executing: they say so
+   * before they publish, so that nobody who gets the result has a thread
+   * started in their place. They look only when they are back, as want_poll
+   * may take its time. */
+  unsigned ndone;
   int have_corpse;                      /* corpse left, is to be joined */
   xthread_t corpse;
   eio_sys_traits traits;
+
+  ETP_APART (1);
 
   /* Written under reqlock, and read without it. */
   int stalled;                          /* no worker, and none to be had */
@@ -852,22 +869,28 @@ struct etp_pool
   unsigned max_poll_sec, max_poll_nsec; /* both 0: no limit */
   size_t inline_max;                    /* bytes; 0: nothing at once */
 
-  /* Atomic. Of the busy ones, those that are done executing: they say so
-   * before they publish, so that nobody who gets the result has a thread
-   * started in their place. They look only when they are back, as want_poll
-   * may take its time. */
-  unsigned ndone;
-  unsigned nreqs;
+  /* Atomic. */
   int stack_try;                        /* what worked last in
                                            etp_create_thread */
+  unsigned missing;                     /* EIO__NO_ bits */
   pid_t pid;                            /* of this life, 0: none yet */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
+
+  /* Of those that begin lives. */
+  etp_pool *older;                      /* the one before, for leak checkers */
+  etp_pool *spare;                      /* zeroes, for a child */
+  int inited;                           /* eio_init has been called */
+  int atfork_set;
+
+  ETP_APART (2);
 
   /* The poll thread needs no lock for results. Workers take this one while
    * they push one and count it, so that embedders who have it find the number
    * of results exact. */
   xmutex_t reslock;
   etp_results res_queue;
+
+  ETP_APART (3);
 
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
@@ -876,24 +899,29 @@ struct etp_pool
   void (*want_poll) (void);
   void (*done_poll) (void);
 
-  /* The poll thread's own; others only look whether it is them. */
+  ETP_APART (4);
+
+  /* The poll thread's own; others only look at the first of these, and
+   * whether it is them. */
+  unsigned nreqs;                       /* atomic */
+  etp_queue sorted;                     /* results, see etp_next_result */
+  int ntaken;                           /* ... from there, but still counted
+                                           in res_queue.size; atomic */
   etp_scope *scope;                     /* inmost */
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
   eio_req *feeding;                     /* groups whose feeders run */
-
   unsigned inline_left;                 /* of this poll's budget */
 
   /* Answering at once, section 6. */
   etp_fs fs[16];                        /* by device; under reqlock */
   etp_backoff backoff[64];              /* by descriptor; atomic */
-
-  /* Of those that begin lives. */
-  etp_pool *older;                      /* the one before, for leak checkers */
-  int inited;                           /* eio_init has been called */
-  int atfork_set;
 };
+
+/* For a child of it, which had better not allocate: somebody else may have
+ * been in the allocator when it was forked. */
+static etp_pool eio__second_pool;
 
 static etp_pool eio__first_pool = {
   .reqlock = X_MUTEX_INIT,
@@ -904,6 +932,7 @@ static etp_pool eio__first_pool = {
   .max_idle = 4,
   .idle_timeout = 10,
   .spare_scopes = &eio__first_pool.first_scope,
+  .spare = &eio__second_pool,
 };
 
 /* The one of this life. */
@@ -915,16 +944,22 @@ static int eio__answer (eio_req *req);
 /* --- queues ------------------------------------------------------------- */
 
 static void
+etp_append (etp_queue *queue, int rank, eio_req *first, eio_req *last)
+{
+  if (queue->last[rank])
+    queue->last[rank]->next = first;
+  else
+    queue->first[rank] = first;
+  queue->last[rank] = last;
+}
+
+static void
 etp_push (etp_queue *queue, eio_req *req)
 {
   int rank = req->eio_rank;
 
   req->next = 0;
-  if (queue->last[rank])
-    queue->last[rank]->next = req;
-  else
-    queue->first[rank] = req;
-  queue->last[rank] = req;
+  etp_append (queue, rank, req, req);
   ecb_store_relaxed (queue->size, queue->size + 1);
 }
 
@@ -956,7 +991,7 @@ static int
 etp_has_work (etp_pool *pool)
 {
   return ecb_load_seq_cst (pool->res_queue.fresh)
-         || ecb_load_relaxed (pool->res_queue.sorted.size)
+         || ecb_load_relaxed (pool->sorted.size)
          || ecb_load_seq_cst (pool->stalled);
 }
 
@@ -1045,40 +1080,64 @@ etp_publish (etp_pool *pool, eio_req *req)
     etp_raise_signal (pool);
 }
 
-/* Queues what was published, the oldest first. */
+/* Queues what was published, the oldest first: they come newest first, so each
+ * goes before those of its priority that this has met. */
 static void
-etp_sort_results (etp_results *results)
+etp_sort_results (etp_pool *pool)
 {
-  eio_req *req = ecb_swap_acquire (results->fresh, 0), *oldest = 0;
+  eio_req *req = ecb_swap_acquire (pool->res_queue.fresh, 0);
+  eio_req *first[ETP_NUM_PRI] = { 0 }, *last[ETP_NUM_PRI];
+  int rank, n = 0;
 
-  while (req)
+  for (; req; ++n)
     {
       eio_req *before = (eio_req *)req->next;
 
-      req->next = oldest;
-      oldest = req;
+      if (before)
+        ecb_prefetch (&before->eio_rank);
+      rank = req->eio_rank;
+      if (!first[rank])
+        last[rank] = req;
+      req->next = first[rank];
+      first[rank] = req;
       req = before;
     }
 
-  while (oldest)
+  for (rank = 0; rank < ETP_NUM_PRI; ++rank)
+    if (first[rank])
+      etp_append (&pool->sorted, rank, first[rank], last[rank]);
+  ecb_store_relaxed (pool->sorted.size, pool->sorted.size + n);
+}
+
+/* What was taken counts no longer. */
+static void
+etp_discount_results (etp_pool *pool)
+{
+  int n = pool->ntaken;
+
+  if (n)
     {
-      req = oldest;
-      oldest = (eio_req *)req->next;
-      etp_push (&results->sorted, req);
+      ecb_store_relaxed (pool->ntaken, 0);
+      pool->res_queue.size -= n;
     }
 }
 
-/* The result to be finished next, or null. */
+/* The result to be finished next, or null. Workers write to where they are
+ * counted, so that is left to the last of them. */
 static eio_req *
 etp_next_result (etp_pool *pool)
 {
   eio_req *req;
 
   if (ecb_load_relaxed (pool->res_queue.fresh))
-    etp_sort_results (&pool->res_queue);
-  req = etp_pop (&pool->res_queue.sorted);
+    etp_sort_results (pool);
+  req = etp_pop (&pool->sorted);
   if (req)
-    --pool->res_queue.size;
+    {
+      ecb_store_relaxed (pool->ntaken, pool->ntaken + 1);
+      if (!pool->sorted.size)
+        etp_discount_results (pool);
+    }
   return req;
 }
 
@@ -1543,16 +1602,11 @@ etp_housekeep (etp_pool *pool, const eio_req *todo)
 
 /* --- lives -------------------------------------------------------------- */
 
-/* A pool with the settings of another, in memory that no thread of before has
- * touched. Null when there is none. */
-static etp_pool *
-etp_new_life (etp_pool *old)
+/* Gives a pool of zeroes, which no thread of before has touched, the settings
+ * of another. */
+static void
+etp_begin_life (etp_pool *pool, etp_pool *old)
 {
-  etp_pool *pool = calloc (1, sizeof *pool);
-
-  if (!pool)
-    return 0;
-
   X_MUTEX_CREATE (pool->reqlock);
   X_MUTEX_CREATE (pool->reslock);
   X_MUTEX_CREATE (pool->siglock);
@@ -1567,10 +1621,10 @@ etp_new_life (etp_pool *old)
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
   pool->stack_try = ecb_load_relaxed (old->stack_try);
+  pool->missing = ecb_load_relaxed (old->missing);
   pool->pid = getpid ();
   pool->spare_scopes = &pool->first_scope;
   pool->older = old;
-  return pool;
 }
 
 /* Ends a life in a process that goes on: requests are dropped, workers leave
@@ -1640,6 +1694,8 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
   eio_sys_get_traits (&pool->traits);
   eio_sys_get_name (&pool->traits);
   X_UNLOCK (pool->reqlock);
+  if (!ecb_load_relaxed (pool->spare))
+    ecb_store_relaxed (pool->spare, calloc (1, sizeof *pool));
   pool->inited = 1;
 }
 
@@ -2086,6 +2142,16 @@ etp_is_polling (etp_pool *pool)
          && ecb_load_relaxed (pool->scope_thread) == etp_self ();
 }
 
+/* The pool as embedders see it: what it says of results is exact in callbacks,
+ * too. */
+ecb_unused static etp_pool *
+eio__show_pool (etp_pool *pool)
+{
+  if (etp_is_polling (pool))
+    etp_discount_results (pool);
+  return pool;
+}
+
 /* Answers a request on this thread, if that can be done without waiting. A
  * callback gets no more than its share, or the loop would stall. */
 static int
@@ -2224,6 +2290,7 @@ etp_poll_scoped (etp_pool *pool)
   res = etp_poll_in_scope (pool, scope);
   if (!ecb_load_relaxed (pool->over))
     {
+      etp_discount_results (pool);
       etp_return_to_scope (pool, scope);
       etp_close_scope (pool);
     }
@@ -2279,12 +2346,41 @@ eio__close_quietly (int fd)
   errno = saved;
 }
 
-/* A sandbox refuses what it does not know by EPERM. */
-static int
-eio__is_missing (int res)
+/* Calls that we can do without. */
+enum
 {
-  return res < 0 && (errno == ENOSYS || errno == EPERM);
+  EIO__NO_FDATASYNC = 1 << 0,
+  EIO__NO_SYNCFS = 1 << 1,
+  EIO__NO_SYNC_FILE_RANGE = 1 << 2,
+  EIO__NO_READAHEAD = 1 << 3,
+  EIO__NO_POPULATE = 1 << 4,
+  EIO__NO_OPENAT2 = 1 << 5,
+  EIO__NO_STATX = 1 << 6,
+  EIO__NO_CACHESTAT = 1 << 7,
+  EIO__NO_PREADV2 = 1 << 8,
+  /* A sandbox refuses what it does not know by EPERM; of these it may be the
+   * file's fault. */
+  EIO__MAY_EPERM = EIO__NO_FDATASYNC | EIO__NO_CACHESTAT | EIO__NO_PREADV2
+};
+
+static ssize_t
+eio__learn_missing (const eio_req *req, unsigned which, ssize_t res)
+{
+  if (res >= 0)
+    return res;
+  if (errno == EPERM && !(which & EIO__MAY_EPERM))
+    errno = ENOSYS;
+  if (errno == ENOSYS)
+    ecb_or_relaxed (req->eio_pool->missing, which);
+  return res;
 }
+
+/* The result of a call, or ENOSYS if the system turned out to lack it: then it
+ * is not made again. */
+#define EIO__TRY(req, which, call) \
+  (ecb_load_relaxed ((req)->eio_pool->missing) & (which) \
+     ? EIO_ENOSYS () \
+     : eio__learn_missing (req, which, call))
 
 static int
 eio__is_dot (const char *path)
@@ -2825,9 +2921,11 @@ eio__readahead_by_hand (const eio_req *req)
 static eio_ssize_t
 eio__readahead (eio_req *req)
 {
-  int res = eio_sys_readahead (req->int1, req->offs, req->size);
+  ssize_t res
+    = EIO__TRY (req, EIO__NO_READAHEAD,
+                eio_sys_readahead (req->int1, req->offs, req->size));
 
-  return eio__is_missing (res) ? eio__readahead_by_hand (req) : res;
+  return res < 0 && errno == ENOSYS ? eio__readahead_by_hand (req) : res;
 }
 
 /* The errors by which sendfile says that it cannot, not that it failed. */
@@ -3122,7 +3220,8 @@ eio__fsync (eio_req *req)
 static eio_ssize_t
 eio__fdatasync (eio_req *req)
 {
-  int res = eio_sys_fdatasync (req->int1);
+  ssize_t res
+    = EIO__TRY (req, EIO__NO_FDATASYNC, eio_sys_fdatasync (req->int1));
 
   return res < 0 && errno == ENOSYS ? fsync (req->int1) : res;
 }
@@ -3130,9 +3229,9 @@ eio__fdatasync (eio_req *req)
 static eio_ssize_t
 eio__syncfs (eio_req *req)
 {
-  int res = eio_sys_syncfs (req->int1);
+  ssize_t res = EIO__TRY (req, EIO__NO_SYNCFS, eio_sys_syncfs (req->int1));
 
-  if (eio__is_missing (res))
+  if (res < 0 && errno == ENOSYS)
     {
       sync ();
       errno = ENOSYS;
@@ -3143,10 +3242,12 @@ eio__syncfs (eio_req *req)
 static eio_ssize_t
 eio__sync_file_range (eio_req *req)
 {
-  int res = eio_sys_sync_file_range (req->int1, req->offs, (off_t)req->size,
-                                     (unsigned)req->int2);
+  ssize_t res = EIO__TRY (req, EIO__NO_SYNC_FILE_RANGE,
+                          eio_sys_sync_file_range (req->int1, req->offs,
+                                                   (off_t)req->size,
+                                                   (unsigned)req->int2));
 
-  return eio__is_missing (res) ? eio__fdatasync (req) : res;
+  return res < 0 && errno == ENOSYS ? eio__fdatasync (req) : res;
 }
 
 static eio_ssize_t
@@ -3208,7 +3309,8 @@ eio__mtouch (eio_req *req)
     {
       size_t step = left < EIO__TOUCH_STEP ? left : EIO__TOUCH_STEP;
 
-      if (eio_sys_populate (addr, step, modify))
+      if (EIO__TRY (req, EIO__NO_POPULATE,
+                    eio_sys_populate (addr, step, modify)))
         {
           if (errno != ENOSYS)
             return -1;
@@ -4047,6 +4149,12 @@ eio__ask_fs (etp_pool *pool, int fd, unsigned dev)
     }
 }
 
+static int
+eio__get_kind (eio_req *req, int fd, eio_sys_kind *kind)
+{
+  return (int)EIO__TRY (req, EIO__NO_STATX, eio_sys_get_kind (fd, kind));
+}
+
 /* Opens what req's path leads to without doing anything to it, if all is in
  * memory and local; else -1. While it is open, it stays in memory. */
 static int
@@ -4057,13 +4165,15 @@ eio__find_cached (eio_req *req, int flags, eio_sys_kind *kind)
 
   if (!EIO__O_NOTHING || ecb_load_relaxed (pool->nreqs) > EIO__FEW)
     return -1;
-  fd = eio_sys_open_cached (eio__dirfd (req->wd), req->ptr1,
-                            EIO__O_NOTHING | O_CLOEXEC | flags);
+  fd = (int)EIO__TRY (req, EIO__NO_OPENAT2,
+                      eio_sys_open_cached (eio__dirfd (req->wd), req->ptr1,
+                                           EIO__O_NOTHING | O_CLOEXEC
+                                             | flags));
   if (fd < 0)
     return -1;
 
-  credit = eio_sys_get_kind (fd, kind) ? -1
-                                       : eio__fs_credit (pool, kind->dev);
+  credit = eio__get_kind (req, fd, kind) ? -1
+                                         : eio__fs_credit (pool, kind->dev);
   if (credit > 0)
     return fd;
   if (credit)
@@ -4093,7 +4203,7 @@ eio__has_local_fd (eio_req *req, eio_sys_kind *kind)
   etp_pool *pool = req->eio_pool;
 
   return ecb_load_relaxed (pool->nreqs) <= EIO__FEW
-         && !eio_sys_get_kind (req->int1, kind)
+         && !eio__get_kind (req, req->int1, kind)
          && eio__fs_credit (pool, kind->dev) > 0;
 }
 
@@ -4174,14 +4284,16 @@ eio__gives_once (int fd)
 /* Reads at an offset, all of it or up to the end of the file, which has to be
  * seen: else less may mean that the rest is not in memory. */
 static eio_ssize_t
-eio__read_cached (int fd, void *buf, size_t size, off_t offset)
+eio__read_cached (eio_req *req, void *buf)
 {
-  ssize_t n = eio_sys_read_cached (fd, buf, size, offset);
+  ssize_t n = EIO__TRY (req, EIO__NO_PREADV2,
+                        eio_sys_read_cached (req->int1, buf, req->size,
+                                             req->offs));
   char more;
 
-  if (n <= 0 || (size_t)n == size || eio__gives_once (fd))
+  if (n <= 0 || (size_t)n == req->size || eio__gives_once (req->int1))
     return n;
-  return eio_sys_read_cached (fd, &more, 1, offset + n) ? -1 : n;
+  return eio_sys_read_cached (req->int1, &more, 1, req->offs + n) ? -1 : n;
 }
 
 /* What a try teaches: the more often it failed, the longer until the next. */
@@ -4200,6 +4312,13 @@ eio__learn_read (etp_backoff *b, int failed)
   ecb_store_relaxed (b->skip, (unsigned char)((1u << fails) - 1));
 }
 
+static long long
+eio__count_cached (eio_req *req)
+{
+  return EIO__TRY (req, EIO__NO_CACHESTAT,
+                   eio_sys_count_cached (req->int1, req->offs, req->size));
+}
+
 /* A try that fails makes the kernel read ahead, which costs far more than
  * asking it first whether it has the data; but it may not say, and where many
  * tries succeeded there is no need to ask. */
@@ -4216,10 +4335,10 @@ eio__try_read (eio_req *req, void *buf)
     }
   if (eio_sys_is_direct (req->int1)
       || (ecb_load_relaxed (b->hits) < EIO__TRUST
-          && !eio_sys_count_cached (req->int1, req->offs, req->size)))
+          && !eio__count_cached (req)))
     return 0;
 
-  req->eio_outcome = eio__read_cached (req->int1, buf, req->size, req->offs);
+  req->eio_outcome = eio__read_cached (req, buf);
   eio__learn_read (b, req->eio_outcome < 0);
   return req->eio_outcome >= 0;
 }
@@ -4280,13 +4399,18 @@ eio__answer (eio_req *req)
  * 7  Public API                                                             *
  *****************************************************************************/
 
+/* In a process that goes on. */
 static etp_pool *
 eio__begin_life (etp_pool *old)
 {
-  etp_pool *pool = etp_new_life (old);
+  etp_pool *pool = calloc (1, sizeof *pool);
 
-  if (pool)
-    ecb_store_release (eio__default_pool, pool);
+  if (!pool)
+    return 0;
+  etp_begin_life (pool, old);
+  pool->spare = ecb_load_relaxed (old->spare);
+  ecb_store_release (eio__default_pool, pool);
+  etp_abandon (old);
   return pool;
 }
 
@@ -4294,9 +4418,17 @@ eio__begin_life (etp_pool *old)
 static etp_pool *
 eio__begin_childs_life (etp_pool *old)
 {
+  etp_pool *pool = ecb_load_relaxed (old->spare);
+
   ecb_store_relaxed (old->over, ETP_INHERITED);
   eio__forking = 0;
-  return eio__begin_life (old);
+  if (!pool)
+    pool = calloc (1, sizeof *pool);
+  if (!pool)
+    return 0;
+  etp_begin_life (pool, old);
+  ecb_store_release (eio__default_pool, pool);
+  return pool;
 }
 
 static void
@@ -4316,8 +4448,8 @@ eio__atfork_parent (void)
 static void
 eio__atfork_child (void)
 {
-  if (etp_is_inherited (EIO_POOL))
-    eio__begin_childs_life (EIO_POOL);
+  if (etp_is_inherited (EIO__POOL))
+    eio__begin_childs_life (EIO__POOL);
 }
 
 /* Early, where that can be: glibc before 2.36 deadlocks when handlers are
@@ -4333,17 +4465,13 @@ eio__set_atfork (void)
 int ecb_cold
 eio_init (void (*want_poll) (void), void (*done_poll) (void))
 {
-  etp_pool *old = EIO_POOL, *pool = old;
+  etp_pool *old = EIO__POOL, *pool = old;
 
   eio__set_atfork ();
   if (etp_is_inherited (old))
     pool = eio__begin_childs_life (old);
   else if (old->inited)
-    {
-      pool = eio__begin_life (old);
-      if (pool)
-        etp_abandon (old);
-    }
+    pool = eio__begin_life (old);
 
   if (!pool || !eio__first_pool.atfork_set)
     {
@@ -4357,7 +4485,7 @@ eio_init (void (*want_poll) (void), void (*done_poll) (void))
 int
 eio_poll (void)
 {
-  return etp_poll (EIO_POOL);
+  return etp_poll (EIO__POOL);
 }
 
 /* Negative values and NaN are no limit; any positive one is, of 1 ns at the
@@ -4367,49 +4495,49 @@ eio_set_max_poll_time (eio_tstamp seconds)
 {
   unsigned long long ns = eio_sys_ns (seconds);
 
-  ecb_store_relaxed (EIO_POOL->max_poll_sec, (unsigned)(ns / 1000000000u));
-  ecb_store_relaxed (EIO_POOL->max_poll_nsec, (unsigned)(ns % 1000000000u));
+  ecb_store_relaxed (EIO__POOL->max_poll_sec, (unsigned)(ns / 1000000000u));
+  ecb_store_relaxed (EIO__POOL->max_poll_nsec, (unsigned)(ns % 1000000000u));
 }
 
 void
 eio_set_max_poll_reqs (unsigned int nreqs)
 {
-  ecb_store_relaxed (EIO_POOL->max_poll_reqs, nreqs);
+  ecb_store_relaxed (EIO__POOL->max_poll_reqs, nreqs);
 }
 
 void
 eio_set_inline (size_t max_bytes)
 {
-  ecb_store_relaxed (EIO_POOL->inline_max, max_bytes);
+  ecb_store_relaxed (EIO__POOL->inline_max, max_bytes);
 }
 
 size_t
 eio_get_inline (void)
 {
-  return ecb_load_relaxed (EIO_POOL->inline_max);
+  return ecb_load_relaxed (EIO__POOL->inline_max);
 }
 
 void
 eio_set_min_parallel (unsigned int nthreads)
 {
-  etp_set_min_parallel (EIO_POOL, nthreads);
+  etp_set_min_parallel (EIO__POOL, nthreads);
 }
 
 void
 eio_set_max_parallel (unsigned int nthreads)
 {
-  etp_pool *pool = EIO_POOL;
+  etp_pool *pool = EIO__POOL;
 
   /* A child's handler may call this before ours ran. */
   if (etp_is_other_process (pool) && eio__begin_childs_life (pool))
-    pool = EIO_POOL;
+    pool = EIO__POOL;
   etp_set_max_parallel (pool, nthreads);
 }
 
 void
 eio_set_max_idle (unsigned int nthreads)
 {
-  etp_pool *pool = EIO_POOL;
+  etp_pool *pool = EIO__POOL;
 
   etp_set_idle (pool, &pool->max_idle, nthreads);
 }
@@ -4417,7 +4545,7 @@ eio_set_max_idle (unsigned int nthreads)
 void
 eio_set_idle_timeout (unsigned int seconds)
 {
-  etp_pool *pool = EIO_POOL;
+  etp_pool *pool = EIO__POOL;
 
   etp_set_idle (pool, &pool->idle_timeout, seconds);
 }
@@ -4425,19 +4553,20 @@ eio_set_idle_timeout (unsigned int seconds)
 unsigned int
 eio_nreqs (void)
 {
-  return ecb_load_relaxed (EIO_POOL->nreqs);
+  return ecb_load_relaxed (EIO__POOL->nreqs);
 }
 
 unsigned int
 eio_nready (void)
 {
-  return (unsigned int)ecb_load_relaxed (EIO_POOL->req_queue.size);
+  return (unsigned int)ecb_load_relaxed (EIO__POOL->req_queue.size);
 }
 
 unsigned int
 eio_npending (void)
 {
-  int n = EIO_POOL->res_queue.size;
+  etp_pool *pool = EIO__POOL;
+  int n = pool->res_queue.size - ecb_load_relaxed (pool->ntaken);
 
   return n > 0 ? (unsigned int)n : 0; /* see etp_publish */
 }
@@ -4445,7 +4574,7 @@ eio_npending (void)
 unsigned int
 eio_nthreads (void)
 {
-  etp_pool *pool = EIO_POOL; /* once: eio_init may replace it */
+  etp_pool *pool = EIO__POOL; /* once: eio_init may replace it */
   unsigned int n;
 
   X_LOCK (pool->reqlock);
@@ -4457,7 +4586,7 @@ eio_nthreads (void)
 void
 eio_submit (eio_req *req)
 {
-  etp_submit (EIO_POOL, req);
+  etp_submit (EIO__POOL, req);
 }
 
 void
@@ -4500,7 +4629,7 @@ void
 eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
 {
   if (!grp->eio_pool)
-    grp->eio_pool = EIO_POOL; /* not submitted yet */
+    grp->eio_pool = EIO__POOL; /* not submitted yet */
   grp->int2 = limit;
   grp->feed = feed;
   etp_feed (grp);

@@ -62,7 +62,7 @@ typedef ino_t   eio_ino_t;
  * member is `int fd`; the rest is private. */
 typedef struct eio_pwd *eio_wd;
 
-#define EIO_CWD        ((eio_wd)0)       /* the process's, at execution */
+#define EIO_CWD        0                 /* the process's, at execution */
 #define EIO_INVALID_WD ((eio_wd)(int)-1) /* fails requests with ENOENT */
 
 /* clang-format off */
@@ -295,14 +295,14 @@ struct eio_req
    * eio_extra, eio_t and eio_reserved are room for what is to come. */
   eio_ssize_t eio_outcome;   /* result, until finish */
   struct etp_pool *eio_pool; /* whose result queue it comes out of */
+  int eio_outerrno;          /* errorno, until finish */
+  signed char eio_rank;      /* priority queue */
+  unsigned char eio_state;   /* see eio.c, section 3 */
+  unsigned char eio_reserved[2];
   eio_req *eio_chain;        /* of groups whose feeders run: the outer one */
   size_t eio_frame;          /* ... and where on the stack */
   void *eio_extra;
   unsigned long long eio_t[3];
-  int eio_outerrno;        /* errorno, until finish */
-  signed char eio_rank;    /* priority queue */
-  unsigned char eio_state; /* see eio.c, section 3 */
-  unsigned char eio_reserved[2];
 };
 
 /* Non-zero when cancelled.  [any thread] */

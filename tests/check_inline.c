@@ -1105,6 +1105,7 @@ static const struct
   int call, error, first;
 } obstacles[] = {
   { C_look, ENOSYS, 0 },  { C_look, EPERM, 0 },      { C_look, EAGAIN, 0 },
+  { C_look, EINVAL, 0 },
   { C_look, EMFILE, 0 },  { C_look, EINTR, 0 },      { C_open, ENOSYS, 0 },
   { C_open, EAGAIN, 0 },  { C_open, EMFILE, 0 },     { C_open, EPERM, 1 },
   { C_read, ENOSYS, 0 },  { C_read, EOPNOTSUPP, 0 }, { C_read, EAGAIN, 0 },
@@ -1127,6 +1128,49 @@ START_TEST (everything_works_all_the_same)
   disarm (obstacles[_i].call);
   for (i = 0; i < 3; ++i)
     try_everything ();
+}
+END_TEST
+
+static const struct
+{
+  int call, error, times; /* how often it is made then; -1: again and again */
+} absent[] = {
+  { C_look, ENOSYS, 1 }, { C_look, EPERM, 1 },  { C_look, EINVAL, 1 },
+  { C_look, ENOENT, -1 }, { C_kind, ENOSYS, 1 }, { C_kind, EPERM, 1 },
+  { C_kind, EIO, -1 },
+};
+
+START_TEST (missing_calls_are_not_made_again)
+{
+  int i;
+
+  arm (absent[_i].call, absent[_i].error, 0, FOR_EVER);
+  for (i = 0; i < 20; ++i)
+    {
+      by_worker (0, 0, eio_stat (path, KEEP));
+      if (absent[_i].call == C_kind)
+        by_worker (0, 0, eio_fstat (data, KEEP));
+    }
+  if (absent[_i].times < 0)
+    ck_assert_int_ge (calls[absent[_i].call].all, 20);
+  else
+    ck_assert_int_eq (calls[absent[_i].call].all, absent[_i].times);
+}
+END_TEST
+
+START_TEST (reads_remember_what_is_missing)
+{
+  arm (C_read, ENOSYS, 0, FOR_EVER);
+  ck_assert_int_eq (count_hits (300), 0);
+  ck_assert_int_eq (calls[C_read].all, 1);
+}
+END_TEST
+
+START_TEST (reads_do_without_being_told_what_is_in_memory)
+{
+  arm (C_count, ENOSYS, 0, FOR_EVER);
+  ck_assert_int_eq (count_hits (10), 10);
+  ck_assert_int_eq (calls[C_count].all, 1);
 }
 END_TEST
 
@@ -2779,6 +2823,10 @@ add_reads (TCase *held_case, TCase *tc)
   tcase_add_test (tc, one_miss_is_soon_forgotten);
   tcase_add_test (tc, misses_of_a_descriptor_are_its_own);
   tcase_add_loop_test (tc, direct_reads_go_to_a_worker, 0, 2);
+  tcase_add_loop_test (tc, missing_calls_are_not_made_again, 0,
+                       LENGTH (absent));
+  tcase_add_test (tc, reads_remember_what_is_missing);
+  tcase_add_test (tc, reads_do_without_being_told_what_is_in_memory);
   tcase_add_test (tc, reads_need_no_more_than_their_call);
 }
 

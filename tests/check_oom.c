@@ -14,6 +14,8 @@
 #include "support.h"
 #include "counting.h"
 
+#include <sys/wait.h>
+
 /*****************************************************************************
  * The allocator                                                             *
  *****************************************************************************/
@@ -634,6 +636,39 @@ START_TEST (init_says_enomem_and_can_be_repeated)
 }
 END_TEST
 
+/* What somebody else may have held the allocator's locks for, when it was
+ * forked. */
+START_TEST (child_begins_anew_without_memory)
+{
+  static eio_req req = { .type = EIO_NOP };
+  etp_pool *parents;
+  int lives, status;
+  pid_t pid;
+
+  for (lives = 0; lives < _i; ++lives)
+    eio_init (0, 0);
+  eio_set_max_parallel (0);
+  eio_submit (&req);
+  parents = EIO_POOL;
+
+  starve (1, ALL_FROM);
+  pid = fork ();
+  if (!pid)
+    {
+      int failed = refused != 0 || EIO_POOL == parents || eio_nreqs () != 0
+                   || eio_init (0, 0) != 0 || EIO_POOL == parents;
+      _exit (failed);
+    }
+  stop_starving ();
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  ck_assert_uint_eq (eio_nreqs (), 1);
+  eio_set_min_parallel (1);
+  while (eio_nreqs ())
+    eio_poll ();
+}
+END_TEST
+
 START_TEST (wd_open_sync_leaves_nothing_behind)
 {
   long blocks;
@@ -922,6 +957,7 @@ main (void)
   tcase_add_test (others, group_survives_without_some_members);
   tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
   tcase_add_test (others, init_says_enomem_and_can_be_repeated);
+  tcase_add_loop_test (others, child_begins_anew_without_memory, 1, 4);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
   tcase_add_loop_test (others, cancelled_open_leaves_nothing_behind, 0, 4);

@@ -1597,13 +1597,13 @@ START_TEST (sync_file_range_becomes_fdatasync)
   assert_ok (r.seen, 0);
   ck_assert_int_eq (r.calls[F_fdatasync], 1);
 
+  r = execute_without (&req, F_sync_file_range, missing[_i], F_fdatasync, EIO);
+  assert_fails (r.seen, EIO);
+
   r = execute_without (&req, F_sync_file_range, missing[_i], F_fdatasync,
                        ENOSYS);
   assert_ok (r.seen, 0);
   ck_assert_int_eq (r.calls[F_fsync], 1);
-
-  r = execute_without (&req, F_sync_file_range, missing[_i], F_fdatasync, EIO);
-  assert_fails (r.seen, EIO);
 }
 END_TEST
 
@@ -1614,13 +1614,54 @@ START_TEST (syncfs_becomes_sync_and_says_so)
   run r;
 
   start ();
-  r = execute_without (&req, F_syncfs, missing[_i], 0, 0);
-  assert_fails (r.seen, ENOSYS);
-  ck_assert_int_eq (r.calls[F_sync], 1);
-
   r = execute_without (&req, F_syncfs, EIO, 0, 0);
   assert_fails (r.seen, EIO);
   ck_assert_int_eq (r.calls[F_sync], 0);
+
+  r = execute_without (&req, F_syncfs, missing[_i], 0, 0);
+  assert_fails (r.seen, ENOSYS);
+  ck_assert_int_eq (r.calls[F_sync], 1);
+}
+END_TEST
+
+/* What a system lacks, and how it says so. */
+static const struct
+{
+  eio_req req;
+  int call, error;
+  int remembered; /* else it may have been the file's fault */
+} lacks[] = {
+  { { .type = EIO_FDATASYNC, FD }, F_fdatasync, ENOSYS, 1 },
+  { { .type = EIO_FDATASYNC, FD }, F_fdatasync, EPERM, 0 },
+  { { .type = EIO_SYNCFS, FD }, F_syncfs, ENOSYS, 1 },
+  { { .type = EIO_SYNCFS, FD }, F_syncfs, EPERM, 1 },
+  { { .type = EIO_SYNCFS, FD }, F_syncfs, EIO, 0 },
+  { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, ENOSYS, 1 },
+  { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EPERM, 1 },
+  { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EIO, 0 },
+  { { .type = EIO_READAHEAD, FD, .size = 1 }, F_readahead, ENOSYS, 1 },
+  { { .type = EIO_READAHEAD, FD, .size = 1 }, F_readahead, EPERM, 1 },
+  { { .type = EIO_READAHEAD, FD, .size = 1 }, F_readahead, EINVAL, 0 },
+};
+
+START_TEST (missing_calls_are_not_made_again)
+{
+  run first, second, later;
+
+  start ();
+  first = execute_without (&lacks[_i].req, lacks[_i].call, lacks[_i].error, 0,
+                           0);
+  ck_assert_int_eq (first.calls[lacks[_i].call], 1);
+  second = execute_without (&lacks[_i].req, lacks[_i].call, lacks[_i].error,
+                            0, 0);
+  ck_assert_int_eq (second.calls[lacks[_i].call], !lacks[_i].remembered);
+  ck_assert_int_eq (second.seen.result, first.seen.result);
+  ck_assert_int_eq (second.seen.errorno, first.seen.errorno);
+
+  host_start ();
+  later = execute_without (&lacks[_i].req, lacks[_i].call, lacks[_i].error, 0,
+                           0);
+  ck_assert_int_eq (later.calls[lacks[_i].call], !lacks[_i].remembered);
 }
 END_TEST
 
@@ -1700,10 +1741,12 @@ START_TEST (mtouch_touches_by_hand)
   r = execute_without (&req, F_madvise, missing[_i % 3], 0, 0);
   assert_ok (r.seen, 0);
   ck_assert_int_eq (pages_in (req.ptr2, PAGES, page), PAGES);
+  ck_assert_int_gt (r.calls[F_madvise], 0);
 
   strcpy (req.ptr2, "as it was");
   r = execute_without (&req, F_madvise, missing[_i % 3], 0, 0);
   assert_ok (r.seen, 0);
+  ck_assert_int_eq (r.calls[F_madvise], 0);
   ck_assert_str_eq (req.ptr2, "as it was");
   munmap (req.ptr2, req.size);
 }
@@ -2318,6 +2361,8 @@ add_missing (TCase *tc)
   tcase_add_test (tc, fdatasync_becomes_fsync);
   tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 2);
   tcase_add_loop_test (tc, syncfs_becomes_sync_and_says_so, 0, 2);
+  tcase_add_loop_test (tc, missing_calls_are_not_made_again, 0,
+                       LENGTH (lacks));
   tcase_add_test (tc, statvfs_and_truncate_find_another_way);
   tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);

@@ -796,6 +796,35 @@ START_TEST (maybe_start_thread_leaves_requests_to_existing_workers)
 }
 END_TEST
 
+static int left;
+
+static int
+count_down (eio_req *req)
+{
+  (void)req;
+  ck_assert_int_eq (results (), --left);
+  ck_assert_uint_eq (eio_npending (), (unsigned)left);
+  return 0;
+}
+
+START_TEST (res_queue_size_is_exact_in_callbacks)
+{
+  enum { N = 20 };
+  int i;
+
+  for (i = 0; i < N; ++i)
+    eio_nop (i % 9 - 4, count_down, 0);
+  wait_until (eio_npending () == N);
+  left = N;
+  eio_set_max_poll_reqs (7);
+  while (left)
+    {
+      eio_poll ();
+      ck_assert_int_eq (results (), left);
+    }
+}
+END_TEST
+
 START_TEST (res_queue_size_is_exact)
 {
   ck_assert_int_eq (results (), 0);
@@ -986,6 +1015,7 @@ add_embedder (Suite *suite)
   tcase_add_test (tc, maybe_start_thread_starts_one_when_it_can);
   tcase_add_test (tc, maybe_start_thread_leaves_requests_to_existing_workers);
   tcase_add_test (tc, res_queue_size_is_exact);
+  tcase_add_test (tc, res_queue_size_is_exact_in_callbacks);
 }
 
 static void
