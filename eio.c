@@ -69,6 +69,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,7 @@
 # include <sys/sendfile.h>
 #endif
 #ifdef __linux__
+# include <sys/eventfd.h>
 # include <sys/uio.h>
 # include <sys/vfs.h>
 #endif
@@ -605,6 +607,106 @@ eio_sys_await_event (eio_sys_event *event, unsigned long long deadline)
 #endif
 }
 
+/* A descriptor that others can watch. */
+typedef struct
+{
+  int fd;  /* is readable while it is lit; 0: there is none */
+  int end; /* what is written to, to light it */
+} eio_sys_beacon;
+
+/* Descriptor 0 could be taken for none. */
+static int
+eio_sys_leave_0 (int fd)
+{
+  int saved, fd2 = fd;
+
+  if (fd == 0)
+    {
+      fd2 = fcntl (0, F_DUPFD_CLOEXEC, 3);
+      saved = errno;
+      eio_sys_close (0);
+      errno = saved;
+    }
+  return fd2;
+}
+
+static int
+eio_sys_make_pipe (int ends[2])
+{
+  int i;
+
+  if (pipe (ends))
+    return -1;
+  for (i = 0; i < 2; ++i)
+    {
+      ends[i] = eio_sys_leave_0 (ends[i]);
+      fcntl (ends[i], F_SETFD, FD_CLOEXEC);
+      fcntl (ends[i], F_SETFL, O_NONBLOCK);
+    }
+  if (ends[0] > 0 && ends[1] > 0)
+    return 0;
+  eio_sys_close (ends[0] > 0 ? ends[0] : ends[1]);
+  errno = EMFILE;
+  return -1;
+}
+
+static int
+eio_sys_make_beacon (eio_sys_beacon *beacon)
+{
+  int ends[2];
+
+#ifdef __linux__
+  ends[0] = ends[1] = eio_sys_leave_0 (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (ends[0] < 0 && eio_sys_make_pipe (ends))
+    return -1;
+#else
+  if (eio_sys_make_pipe (ends))
+    return -1;
+#endif
+  beacon->end = ends[1];
+  beacon->fd = ends[0];
+  return 0;
+}
+
+/* In turns. */
+static void
+eio_sys_set_beacon (const eio_sys_beacon *beacon, int lit)
+{
+  unsigned long long token = 1;
+  ssize_t n;
+
+  if (beacon->fd)
+    do
+      n = lit ? write (beacon->end, &token, sizeof token)
+              : read (beacon->fd, &token, sizeof token);
+    while (n < 0 && errno == EINTR);
+}
+
+/* In a forked child, which shares the descriptor with its parent: makes one
+ * that has the same number, and is dark. */
+static void
+eio_sys_renew_beacon (eio_sys_beacon *beacon)
+{
+  int fd = beacon->fd;
+
+  if (!fd)
+    return;
+  eio_sys_close (fd);
+  if (beacon->end != fd)
+    eio_sys_close (beacon->end);
+  beacon->fd = 0;
+
+  if (eio_sys_make_beacon (beacon) || beacon->fd == fd)
+    return;
+  if (dup2 (beacon->fd, fd) == fd)
+    {
+      fcntl (fd, F_SETFD, FD_CLOEXEC);
+      eio_sys_close (beacon->fd);
+      beacon->end = beacon->end == beacon->fd ? fd : beacon->end;
+      beacon->fd = fd;
+    }
+}
+
 /* Blocks what workers leave to the host, as in a worker. Returns whether
  * SIGPIPE was pending already. */
 static int
@@ -737,6 +839,9 @@ eio_sys_set_traits (eio_sys_traits *traits)
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
 #define ETP_MAX_IDLE_TIMEOUT 1000000000u
 
+/* Milliseconds, between looks where there is nothing to wait for. */
+#define ETP_NAP 5
+
 /* eio_req.eio_state */
 enum
 {
@@ -868,6 +973,10 @@ struct etp_pool
   unsigned max_poll_reqs;               /* 0: no limit */
   unsigned max_poll_sec, max_poll_nsec; /* both 0: no limit */
   size_t inline_max;                    /* bytes; 0: nothing at once */
+  unsigned max_outstanding;             /* 0: no limit */
+  unsigned submit_limit;                /* 0: no limit */
+  int finish_cancelled;
+  int nothreads;                        /* EIO_NOTHREADS_ */
 
   /* Atomic. */
   int stack_try;                        /* what worked last in
@@ -896,6 +1005,7 @@ struct etp_pool
   xmutex_t siglock;
   int signalled;                        /* want_poll came after done_poll;
                                            also read without the lock */
+  eio_sys_beacon beacon;                /* lit while that is set */
   void (*want_poll) (void);
   void (*done_poll) (void);
 
@@ -913,6 +1023,8 @@ struct etp_pool
   etp_scope first_scope;
   eio_req *feeding;                     /* groups whose feeders run */
   unsigned inline_left;                 /* of this poll's budget */
+  int told;                             /* the last poll was ended by a
+                                           callback's value */
 
   /* Answering at once, section 6. */
   etp_fs fs[16];                        /* by device; under reqlock */
@@ -999,6 +1111,7 @@ static void
 etp_call_want (etp_pool *pool)
 {
   ecb_store_relaxed (pool->signalled, 1);
+  eio_sys_set_beacon (&pool->beacon, 1);
   if (pool->want_poll)
     pool->want_poll ();
 }
@@ -1008,6 +1121,7 @@ etp_call_done (etp_pool *pool)
 {
   if (pool->done_poll)
     pool->done_poll ();
+  eio_sys_set_beacon (&pool->beacon, 0);
   ecb_store_seq_cst (pool->signalled, 0);
 }
 
@@ -1055,6 +1169,21 @@ etp_announce (etp_pool *pool)
   if (!pool->signalled)
     etp_call_want (pool);
   X_UNLOCK (pool->siglock);
+}
+
+/* The number of the descriptor that is readable while there is work, or -1. */
+static int
+etp_poll_fd (etp_pool *pool)
+{
+  int fd;
+
+  X_LOCK (pool->siglock);
+  if (!pool->beacon.fd && !eio_sys_make_beacon (&pool->beacon)
+      && pool->signalled)
+    eio_sys_set_beacon (&pool->beacon, 1);
+  fd = pool->beacon.fd ? pool->beacon.fd : -1;
+  X_UNLOCK (pool->siglock);
+  return fd;
 }
 
 /* --- results ------------------------------------------------------------ */
@@ -1523,7 +1652,8 @@ etp_run_here (etp_pool *pool)
   int had_pipe;
 
   X_LOCK (pool->reqlock);
-  if (!pool->nworkers && pool->limit)
+  if (!pool->nworkers && pool->limit
+      && ecb_load_relaxed (pool->nothreads) != EIO_NOTHREADS_FAIL)
     {
       req = etp_pop (&pool->house_queue);
       if (!req)
@@ -1618,6 +1748,10 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->max_poll_sec = ecb_load_relaxed (old->max_poll_sec);
   pool->max_poll_nsec = ecb_load_relaxed (old->max_poll_nsec);
   pool->inline_max = ecb_load_relaxed (old->inline_max);
+  pool->max_outstanding = ecb_load_relaxed (old->max_outstanding);
+  pool->submit_limit = ecb_load_relaxed (old->submit_limit);
+  pool->finish_cancelled = ecb_load_relaxed (old->finish_cancelled);
+  pool->nothreads = ecb_load_relaxed (old->nothreads);
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
   pool->stack_try = ecb_load_relaxed (old->stack_try);
@@ -1625,6 +1759,18 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->pid = getpid ();
   pool->spare_scopes = &pool->first_scope;
   pool->older = old;
+}
+
+/* Hands the descriptor on, dark. */
+static void
+etp_take_beacon (etp_pool *pool, etp_pool *old)
+{
+  X_LOCK (old->siglock);
+  pool->beacon = old->beacon;
+  if (old->signalled)
+    eio_sys_set_beacon (&old->beacon, 0);
+  old->beacon.fd = 0;
+  X_UNLOCK (old->siglock);
 }
 
 /* Ends a life in a process that goes on: requests are dropped, workers leave
@@ -1701,6 +1847,31 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
 
 /* --- settings ----------------------------------------------------------- */
 
+/* Idle workers above the limit are woken to leave, busy ones see it when they
+ * are done. */
+static void
+etp_limit_locked (etp_pool *pool, unsigned nthreads)
+{
+  ecb_store_relaxed (pool->limit, nthreads);
+  if (!nthreads)
+    ecb_store_relaxed (pool->stalled, 0);
+  if (pool->nworkers > nthreads)
+    etp_dismiss_locked (pool, pool->nworkers - nthreads);
+  X_COND_BROADCAST (pool->left);
+}
+
+static void
+etp_set_parallel (etp_pool *pool, unsigned nthreads)
+{
+  etp_action action;
+
+  X_LOCK (pool->reqlock);
+  etp_limit_locked (pool, nthreads);
+  action = etp_summon_locked (pool, 1);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+}
+
 static void
 etp_set_min_parallel (etp_pool *pool, unsigned nthreads)
 {
@@ -1753,8 +1924,6 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
   pool->nblocked -= (unsigned)self;
 }
 
-/* Idle workers above the limit are woken to leave, busy ones see it when they
- * are done. */
 static void
 etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
 {
@@ -1762,13 +1931,7 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   xthread_t corpse;
 
   X_LOCK (pool->reqlock);
-  if (pool->limit > nthreads)
-    ecb_store_relaxed (pool->limit, nthreads);
-  if (!pool->limit)
-    ecb_store_relaxed (pool->stalled, 0);
-
-  if (pool->nworkers > pool->limit)
-    etp_dismiss_locked (pool, pool->nworkers - pool->limit);
+  etp_limit_locked (pool, pool->limit < nthreads ? pool->limit : nthreads);
   ++pool->nwaiting;
   etp_wait_parallel_locked (pool, nthreads);
   --pool->nwaiting;
@@ -2098,7 +2261,8 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
         return 0;
     }
 
-  tell = EIO__TELLS_CANCELLED || !EIO_CANCELLED (req);
+  tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
+         || !EIO_CANCELLED (req);
   if (req->type != EIO_GROUP)
     {
       if (!tell)
@@ -2200,14 +2364,21 @@ typedef struct
   unsigned long long time; /* of the monotonic clock, ns; 0: no limit */
 } etp_poll_limits;
 
+/* Nanoseconds. */
+static unsigned long long
+etp_get_max_poll_time (etp_pool *pool)
+{
+  return ecb_load_relaxed (pool->max_poll_sec) * 1000000000ull
+         + ecb_load_relaxed (pool->max_poll_nsec);
+}
+
 static etp_poll_limits
 etp_get_poll_limits (etp_pool *pool)
 {
   etp_poll_limits limits;
 
   limits.reqs = ecb_load_relaxed (pool->max_poll_reqs);
-  limits.time = ecb_load_relaxed (pool->max_poll_sec) * 1000000000ull
-                + ecb_load_relaxed (pool->max_poll_nsec);
+  limits.time = etp_get_max_poll_time (pool);
   if (limits.time)
     limits.time += eio_sys_now ();
   return limits;
@@ -2224,9 +2395,9 @@ etp_end_poll (etp_pool *pool)
 }
 
 /* Finishes results until there are none, a limit is reached, or a callback
- * returns non-zero. */
+ * returns non-zero; sets told then. */
 static int
-etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
+etp_poll_in_scope (etp_pool *pool, etp_scope *scope, int *told)
 {
   etp_poll_limits limits = etp_get_poll_limits (pool);
 
@@ -2253,6 +2424,7 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope)
       if (res)
         {
           etp_settle_signal (pool);
+          *told = 1;
           return res;
         }
       if ((limits.reqs && !--limits.reqs)
@@ -2269,7 +2441,7 @@ etp_poll_scoped (etp_pool *pool)
   size_t size = pool->scope ? ETP_INNER_SCOPE_STACK : ETP_SCOPE_STACK;
   size_t frame = (size_t)__builtin_alloca (size);
   etp_scope *scope;
-  int res;
+  int res, told = 0;
 
   if (ecb_expect_false (pool->scope || pool->feeding))
     etp_settle (pool, frame + size);
@@ -2287,24 +2459,112 @@ etp_poll_scoped (etp_pool *pool)
       return -1;
     }
 
-  res = etp_poll_in_scope (pool, scope);
+  res = etp_poll_in_scope (pool, scope, &told);
   if (!ecb_load_relaxed (pool->over))
     {
       etp_discount_results (pool);
       etp_return_to_scope (pool, scope);
       etp_close_scope (pool);
+      pool->told = told;
     }
   return res;
 }
 
 static int
-etp_poll (etp_pool *pool)
+etp_poll_once (etp_pool *pool)
 {
+  pool->told = 0;
   if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
       && !ecb_load_relaxed (pool->start_failed) && !pool->scope
       && !pool->feeding)
     return 0;
   return etp_poll_scoped (pool);
+}
+
+static int
+etp_npending (etp_pool *pool)
+{
+  int n = pool->res_queue.size - ecb_load_relaxed (pool->ntaken);
+
+  return n > 0 ? n : 0; /* see etp_publish */
+}
+
+/* Waits for the signal, or a moment where it cannot be waited for. */
+static void
+etp_await_signal (etp_pool *pool, int ms)
+{
+  struct pollfd watch = { 0, POLLIN, 0 };
+  int can_wait = !ecb_load_relaxed (pool->stalled);
+
+  watch.fd = can_wait ? etp_poll_fd (pool) : -1;
+  if (watch.fd < 0 && (unsigned)ms > ETP_NAP)
+    ms = ETP_NAP;
+  poll (&watch, watch.fd >= 0, ms);
+}
+
+/* Waits until there are results, and returns how many; or until nothing is
+ * outstanding, or time is over, and returns 0. */
+static int
+etp_wait (etp_pool *pool, eio_tstamp timeout)
+{
+  unsigned long long end = timeout >= 0 ? eio_sys_now () + eio_sys_ns (timeout)
+                                        : 0;
+
+  for (;;)
+    {
+      unsigned long long now = end ? eio_sys_now () : 0;
+      unsigned long long ms = (end - now + 999999) / 1000000;
+      int n = etp_npending (pool);
+
+      if (n || !ecb_load_relaxed (pool->nreqs)
+          || ecb_load_relaxed (pool->over) || (end && now >= end))
+        return n;
+      if (ecb_load_relaxed (pool->start_failed))
+        etp_maybe_start_thread (pool);
+      if (!etp_npending (pool)
+          && (!etp_settle_signal (pool) || ecb_load_relaxed (pool->stalled)))
+        etp_await_signal (pool, !end ? -1 : ms < INT_MAX ? (int)ms : INT_MAX);
+    }
+}
+
+/* Whether the last poll leaves more outstanding than there may be, and it is
+ * of use to go on. */
+static int
+etp_is_above (etp_pool *pool, unsigned nreqs)
+{
+  return !pool->told && !ecb_load_relaxed (pool->over)
+         && ecb_load_relaxed (pool->limit)
+         && ecb_load_relaxed (pool->nreqs) > nreqs;
+}
+
+static int
+etp_poll (etp_pool *pool)
+{
+  unsigned most = ecb_load_relaxed (pool->max_outstanding);
+  int res = etp_poll_once (pool);
+
+  while (most && etp_is_above (pool, most)
+         && !(ecb_load_relaxed (pool->stalled)
+              && ecb_load_relaxed (pool->nothreads)))
+    {
+      etp_wait (pool, -1);
+      res = etp_poll_once (pool);
+    }
+  return res;
+}
+
+static int
+etp_flush (etp_pool *pool)
+{
+  int res = etp_poll_once (pool);
+
+  while (!pool->told && !ecb_load_relaxed (pool->over)
+         && ecb_load_relaxed (pool->nreqs))
+    {
+      etp_wait (pool, -1);
+      res = etp_poll_once (pool);
+    }
+  return pool->told ? res : 0;
 }
 
 /*****************************************************************************
@@ -2724,14 +2984,8 @@ static int
 eio__open_dir (eio_wd wd, const char *path)
 {
   int flags = EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC;
-  int fd = openat (eio__dirfd (wd), path, flags);
 
-  if (fd == 0)
-    {
-      fd = fcntl (0, F_DUPFD_CLOEXEC, 3);
-      eio__close_quietly (0);
-    }
-  return fd;
+  return eio_sys_leave_0 (openat (eio__dirfd (wd), path, flags));
 }
 
 /* The path to keep in a wd, malloced, "" if there is none. Null with errno if
@@ -3905,7 +4159,7 @@ enum
 
 typedef struct
 {
-  const char *name; /* for people, in a debugger */
+  const char *name;
   eio_ssize_t (*run) (eio_req *req);
   unsigned char needs;
 } eio__op;
@@ -4409,6 +4663,7 @@ eio__begin_life (etp_pool *old)
     return 0;
   etp_begin_life (pool, old);
   pool->spare = ecb_load_relaxed (old->spare);
+  etp_take_beacon (pool, old);
   ecb_store_release (eio__default_pool, pool);
   etp_abandon (old);
   return pool;
@@ -4427,6 +4682,8 @@ eio__begin_childs_life (etp_pool *old)
   if (!pool)
     return 0;
   etp_begin_life (pool, old);
+  pool->beacon = old->beacon;
+  eio_sys_renew_beacon (&pool->beacon);
   ecb_store_release (eio__default_pool, pool);
   return pool;
 }
@@ -4488,6 +4745,24 @@ eio_poll (void)
   return etp_poll (EIO__POOL);
 }
 
+int
+eio_poll_fd (void)
+{
+  return etp_poll_fd (EIO__POOL);
+}
+
+int
+eio_poll_wait (eio_tstamp timeout)
+{
+  return etp_wait (EIO__POOL, timeout);
+}
+
+int
+eio_flush (void)
+{
+  return etp_flush (EIO__POOL);
+}
+
 /* Negative values and NaN are no limit; any positive one is, of 1 ns at the
  * least. */
 void
@@ -4503,6 +4778,56 @@ void
 eio_set_max_poll_reqs (unsigned int nreqs)
 {
   ecb_store_relaxed (EIO__POOL->max_poll_reqs, nreqs);
+}
+
+eio_tstamp
+eio_get_max_poll_time (void)
+{
+  unsigned long long ns = etp_get_max_poll_time (EIO__POOL);
+
+  return (eio_tstamp)(ns > 1 ? ns - 1 : ns) / 1e9; /* eio_sys_ns added 1 */
+}
+
+unsigned int
+eio_get_max_poll_reqs (void)
+{
+  return ecb_load_relaxed (EIO__POOL->max_poll_reqs);
+}
+
+void
+eio_set_max_outstanding (unsigned int nreqs)
+{
+  ecb_store_relaxed (EIO__POOL->max_outstanding, nreqs);
+}
+
+unsigned int
+eio_get_max_outstanding (void)
+{
+  return ecb_load_relaxed (EIO__POOL->max_outstanding);
+}
+
+void
+eio_set_submit_limit (unsigned int nreqs)
+{
+  ecb_store_relaxed (EIO__POOL->submit_limit, nreqs);
+}
+
+unsigned int
+eio_get_submit_limit (void)
+{
+  return ecb_load_relaxed (EIO__POOL->submit_limit);
+}
+
+void
+eio_set_finish_cancelled (int on)
+{
+  ecb_store_relaxed (EIO__POOL->finish_cancelled, !!on);
+}
+
+void
+eio_set_nothreads (int mode)
+{
+  ecb_store_relaxed (EIO__POOL->nothreads, mode);
 }
 
 void
@@ -4535,6 +4860,18 @@ eio_set_max_parallel (unsigned int nthreads)
 }
 
 void
+eio_set_parallel (unsigned int nthreads)
+{
+  etp_set_parallel (EIO__POOL, nthreads);
+}
+
+unsigned int
+eio_get_parallel (void)
+{
+  return ecb_load_relaxed (EIO__POOL->limit);
+}
+
+void
 eio_set_max_idle (unsigned int nthreads)
 {
   etp_pool *pool = EIO__POOL;
@@ -4548,6 +4885,18 @@ eio_set_idle_timeout (unsigned int seconds)
   etp_pool *pool = EIO__POOL;
 
   etp_set_idle (pool, &pool->idle_timeout, seconds);
+}
+
+unsigned int
+eio_get_max_idle (void)
+{
+  return ecb_load_relaxed (EIO__POOL->max_idle);
+}
+
+unsigned int
+eio_get_idle_timeout (void)
+{
+  return ecb_load_relaxed (EIO__POOL->idle_timeout);
 }
 
 unsigned int
@@ -4565,10 +4914,7 @@ eio_nready (void)
 unsigned int
 eio_npending (void)
 {
-  etp_pool *pool = EIO__POOL;
-  int n = pool->res_queue.size - ecb_load_relaxed (pool->ntaken);
-
-  return n > 0 ? (unsigned int)n : 0; /* see etp_publish */
+  return (unsigned int)etp_npending (EIO__POOL);
 }
 
 unsigned int
@@ -4587,6 +4933,28 @@ void
 eio_submit (eio_req *req)
 {
   etp_submit (EIO__POOL, req);
+}
+
+/* Whether no more may be submitted; then with errno. */
+static int
+eio__refuses (void)
+{
+  etp_pool *pool = EIO__POOL;
+  unsigned limit = ecb_load_relaxed (pool->submit_limit);
+
+  if (!limit || ecb_load_relaxed (pool->nreqs) < limit)
+    return 0;
+  errno = EAGAIN;
+  return 1;
+}
+
+int
+eio_try_submit (eio_req *req)
+{
+  if (eio__refuses ())
+    return -1;
+  eio_submit (req);
+  return 0;
 }
 
 void
@@ -4608,8 +4976,11 @@ eio__free (eio_req *req)
 eio_req *
 eio_grp (eio_cb cb, void *data)
 {
-  eio_req *grp = calloc (1, sizeof *grp);
+  eio_req *grp;
 
+  if (eio__refuses ())
+    return 0;
+  grp = calloc (1, sizeof *grp);
   if (!grp)
     {
       errno = ENOMEM;
@@ -4706,6 +5077,87 @@ eio_mlockall_sync (int flags)
   return mlockall (eio__mlockall_flags (flags));
 }
 
+int
+eio_req_type (const eio_req *req)
+{
+  return req->type;
+}
+
+int
+eio_req_cancelled (const eio_req *req)
+{
+  return EIO_CANCELLED (req);
+}
+
+eio_ssize_t
+eio_req_result (const eio_req *req)
+{
+  return req->result;
+}
+
+int
+eio_req_errno (const eio_req *req)
+{
+  return req->errorno;
+}
+
+void *
+eio_req_buf (const eio_req *req)
+{
+  return req->ptr2;
+}
+
+void *
+eio_req_data (const eio_req *req)
+{
+  return req->data;
+}
+
+eio_wd
+eio_req_wd (const eio_req *req)
+{
+  return req->wd;
+}
+
+off_t
+eio_req_offset (const eio_req *req)
+{
+  return req->offs;
+}
+
+size_t
+eio_req_sizeof (void)
+{
+  return sizeof (eio_req);
+}
+
+void *
+eio_take_buffer (eio_req *req)
+{
+  void *buffer = req->ptr2;
+
+  if (!(req->flags & EIO_FLAG_PTR2_FREE))
+    {
+      errno = EINVAL;
+      return 0;
+    }
+  req->flags &= (unsigned char)~EIO_FLAG_PTR2_FREE;
+  req->ptr2 = 0;
+  return buffer;
+}
+
+const char *
+eio_strtype (int type)
+{
+  return type >= 0 && type < EIO_REQ_TYPE_NUM ? eio__ops[type].name : 0;
+}
+
+unsigned int
+eio_version (void)
+{
+  return EIO_VERSION_MAJOR << 16 | EIO_VERSION_MINOR;
+}
+
 /*****************************************************************************
  * 8  Wrappers                                                               *
  *****************************************************************************/
@@ -4725,9 +5177,12 @@ eio__start (const eio_req *fields)
                     : 0;
   size_t size = path ? strlen (path) + 1 : 0;
   size_t size2 = path2 ? strlen (path2) + 1 : 0;
-  eio_req *req = eio_sys_realloc (0, sizeof *req + buffer + size + size2);
+  eio_req *req;
   char *rest;
 
+  if (eio__refuses ())
+    return 0;
+  req = eio_sys_realloc (0, sizeof *req + buffer + size + size2);
   if (!req)
     return 0;
 
@@ -5094,6 +5549,9 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__FUTEX
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
+#undef EIO__TRY
+#undef ETP_APART
+#undef ETP_NAP
 #undef ETP_NUM_PRI
 #undef ETP_SCOPE_STACK
 #undef ETP_INNER_SCOPE_STACK

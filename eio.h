@@ -35,6 +35,9 @@ extern "C" {
  * 1  Types and constants                                                    *
  *****************************************************************************/
 
+#define EIO_VERSION_MAJOR 2
+#define EIO_VERSION_MINOR 0
+
 /* An embedder may define these, and EIO_REQ_MEMBERS, before inclusion. */
 #ifndef EIO_STRUCT_DIRENT
 # define EIO_STRUCT_DIRENT struct dirent
@@ -319,6 +322,34 @@ struct eio_req
 #define EIO_STATVFS_BUF(req) ((EIO_STRUCT_STATVFS *)((req)->ptr2))
 #define EIO_PATH(req)        ((char *)((req)->ptr1))
 
+/* The same for languages that have no C compiler at hand: the members type,
+ * cancelled, result, errorno, ptr2, data, wd and offs.  [who has the request]
+ */
+int eio_req_type (const eio_req *req);
+int eio_req_cancelled (const eio_req *req);
+eio_ssize_t eio_req_result (const eio_req *req);
+int eio_req_errno (const eio_req *req);
+void *eio_req_buf (const eio_req *req);
+void *eio_req_data (const eio_req *req);
+eio_wd eio_req_wd (const eio_req *req);
+off_t eio_req_offset (const eio_req *req);
+
+/* sizeof (eio_req), to allocate one.  [any thread] */
+size_t eio_req_sizeof (void);
+
+/* Takes ptr2 out of a request whose finish runs: the caller frees it by
+ * free().  Null with errno EINVAL if it is not the library's to free, as a
+ * buffer that the caller passed, or one in the request's own block: EIO_STAT's
+ * and its like.  [poll thread] */
+void *eio_take_buffer (eio_req *req);
+
+/* The name of a request type, such as "read", or null.  [any thread] */
+const char *eio_strtype (int type);
+
+/* EIO_VERSION_MAJOR << 16 | EIO_VERSION_MINOR of the library that runs.
+ * [any thread] */
+unsigned int eio_version (void);
+
 /*****************************************************************************
  * 3  The pool                                                               *
  *****************************************************************************/
@@ -347,11 +378,61 @@ int eio_init (void (*want_poll) (void), void (*done_poll) (void));
  * queued request itself.  [poll thread] */
 int eio_poll (void);
 
+/* A descriptor that is readable while eio_poll has something to do: to be
+ * watched, beside want_poll and done_poll or in their place, and never to be
+ * read, written or closed.  It is made by the first call, which initialises
+ * the library if need be, and lasts.  In a forked child the same number is a
+ * descriptor of the child's own, so sets of epoll's have to be made anew.
+ * Returns -1 with errno if none can be had.  An eventfd(2), or the end of a
+ * pipe(2).  [any thread] */
+int eio_poll_fd (void);
+
+/* Blocks until there are results for eio_poll, and returns how many; or until
+ * nothing is outstanding, or for so many seconds (< 0 or NaN: no limit), and
+ * returns 0.  It calls no callbacks; where no thread can be had, it executes
+ * a request.  poll(2) on eio_poll_fd, or naps where that cannot be had.
+ * [poll thread] */
+int eio_poll_wait (eio_tstamp timeout);
+
+/* Polls and waits until nothing is outstanding.  Returns 0, or at once the
+ * first non-zero value that a callback returned.  [poll thread] */
+int eio_flush (void);
+
 /* Limits of one eio_poll: seconds, looked at after each callback, and number
  * of requests; 0 (time: also negative or NaN) means none.  Initially 0.
  * [any thread] */
 void eio_set_max_poll_time (eio_tstamp seconds);
 void eio_set_max_poll_reqs (unsigned int nreqs);
+eio_tstamp eio_get_max_poll_time (void);
+unsigned int eio_get_max_poll_reqs (void);
+
+/* While more requests than nreqs are outstanding, eio_poll goes on polling
+ * and waiting, until a callback returns non-zero.  0 (initially) means no
+ * limit.  [any thread] */
+void eio_set_max_outstanding (unsigned int nreqs);
+unsigned int eio_get_max_outstanding (void);
+
+/* While nreqs requests are outstanding, eio_grp and the wrappers return null
+ * and eio_try_submit -1, with errno EAGAIN.  0 (initially) means no limit.
+ * [any thread] */
+void eio_set_submit_limit (unsigned int nreqs);
+unsigned int eio_get_submit_limit (void);
+
+/* Has finish called for cancelled requests, too: with result -1 and errorno
+ * ECANCELED, or with the real outcome of one that had executed; what that
+ * produced is the host's then.  Initially 0: it is not called.
+ * [any thread] */
+void eio_set_finish_cancelled (int on);
+
+/* What happens while no thread at all can be had: EIO_NOTHREADS_RUN
+ * (initially): each eio_poll executes a request.  EIO_NOTHREADS_FAIL: it
+ * returns -1 with errno EAGAIN, and requests wait until there is a thread.
+ * [any thread] */
+enum {
+  EIO_NOTHREADS_RUN  = 0,
+  EIO_NOTHREADS_FAIL = 1
+};
+void eio_set_nothreads (int mode);
 
 /* Has requests that the kernel can answer without waiting for a device or a
  * server answered at once, by the thread that submits them: EIO_READ at an
@@ -373,10 +454,17 @@ void eio_set_min_parallel (unsigned int nthreads);
  * limit.  With 0, requests wait until it is raised again.  [any thread] */
 void eio_set_max_parallel (unsigned int nthreads);
 
+/* Sets the limit on workers.  Those that are too many leave as soon as they
+ * are done, but it does not wait for that.  [any thread] */
+void eio_set_parallel (unsigned int nthreads);
+unsigned int eio_get_parallel (void);
+
 /* How many workers may idle for ever (initially 4), and for how many seconds
  * any further one may (initially 10).  [any thread] */
 void eio_set_max_idle (unsigned int nthreads);
 void eio_set_idle_timeout (unsigned int seconds);
+unsigned int eio_get_max_idle (void);
+unsigned int eio_get_idle_timeout (void);
 
 /* Requests submitted and not yet handed to finish.  A group counts until
  * eio_poll has looked at it, and again once its members are done.
@@ -402,6 +490,10 @@ unsigned int eio_nthreads (void);
  * it has then left its group, and its buffers and destroy are skipped this
  * time.  [any thread] */
 void eio_submit (eio_req *req);
+
+/* The same, but refuses when as many requests are outstanding as
+ * eio_set_submit_limit says: -1 with errno EAGAIN, else 0.  [any thread] */
+int eio_try_submit (eio_req *req);
 
 /* Cancels a request and, if it is a group, its members of any depth.  What
  * did not execute yet never will (except EIO_CLOSE and EIO_WD_CLOSE, which

@@ -12,6 +12,8 @@
 #include "support.h"
 #include "counting.h"
 
+#include <sys/wait.h>
+
 /*****************************************************************************
  * Calls that misbehave                                                      *
  *****************************************************************************/
@@ -22,6 +24,7 @@
 #define PLAIN_CALLS(X) \
   X (int, dup, (int fd), (fd)) \
   X (int, dup2, (int fd, int fd2), (fd, fd2)) \
+  X (int, eventfd, (unsigned int value, int flags), (value, flags)) \
   X (int, fchmod, (int fd, mode_t mode), (fd, mode)) \
   X (int, fchmodat, (int at, const char *p, mode_t mode, int flags), \
      (at, p, mode, flags)) \
@@ -41,6 +44,7 @@
   X (int, mknodat, (int at, const char *p, mode_t mode, dev_t dev), \
      (at, p, mode, dev)) \
   X (int, msync, (void *addr, size_t size, int flags), (addr, size, flags)) \
+  X (int, pipe, (int *ends), (ends)) \
   X (ssize_t, readahead, (int fd, off_t offset, size_t size), \
      (fd, offset, size)) \
   X (ssize_t, readlinkat, (int at, const char *p, char *buf, size_t size), \
@@ -431,6 +435,7 @@ out_of_memory (void)
 #define closedir(dir)           fault_closedir (dir)
 #define dup(fd)                 fault_dup (fd)
 #define dup2(fd, fd2)           fault_dup2 (fd, fd2)
+#define eventfd(...)            fault_eventfd (__VA_ARGS__)
 #define fallocate(...)          fault_fallocate (__VA_ARGS__)
 #define fchmod(...)             fault_fchmod (__VA_ARGS__)
 #define fchmodat(...)           fault_fchmodat (__VA_ARGS__)
@@ -455,6 +460,7 @@ out_of_memory (void)
 #define mlockall(flags)         fault_mlockall (flags)
 #define msync(...)              fault_msync (__VA_ARGS__)
 #define nanosleep(...)          fault_nanosleep (__VA_ARGS__)
+#define pipe(ends)              fault_pipe (ends)
 #define pread(...)              fault_pread (__VA_ARGS__)
 #define pwrite(...)             fault_pwrite (__VA_ARGS__)
 #define read(...)               fault_read (__VA_ARGS__)
@@ -1786,6 +1792,79 @@ START_TEST (mtouch_by_hand_writes_only_when_told_to)
 }
 END_TEST
 
+static int
+is_readable (int fd)
+{
+  struct pollfd watch = { fd, POLLIN, 0 };
+
+  return poll (&watch, 1, 0);
+}
+
+START_TEST (poll_fd_becomes_a_pipe)
+{
+  int fds, fd, i;
+
+  host_start ();
+  fds = count_fds ();
+  arm (F_eventfd, ENOSYS, 0, FOR_EVER);
+  arm (F_pipe, EMFILE, 0, 1);
+  ck_assert_int_eq (eio_poll_fd (), -1);
+  ck_assert_int_eq (errno, EMFILE);
+  ck_assert_int_eq (count_fds (), fds);
+
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, 0);
+  ck_assert_int_eq (eio_poll_fd (), fd);
+  ck_assert_int_eq (count_fds (), fds + 2);
+  ck_assert_int_eq (fcntl (fd, F_GETFD), FD_CLOEXEC);
+  ck_assert_int_ne (fcntl (fd, F_GETFL) & O_NONBLOCK, 0);
+  for (i = 0; i < 3; ++i)
+    {
+      outcome o = { 0 };
+
+      ck_assert_int_eq (is_readable (fd), 0);
+      eio_nop (0, note, &o);
+      wait_until (is_readable (fd));
+      host_drain ();
+      assert_ok (o, 0);
+    }
+
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  ck_assert_int_eq (eio_poll_fd (), fd);
+  ck_assert_int_eq (count_fds (), fds + 2);
+}
+END_TEST
+
+/* In a child, with an eventfd in a pipe's place, and the other way round. */
+START_TEST (poll_fd_keeps_its_number_in_a_child)
+{
+  int fds, fd, status;
+  pid_t pid;
+
+  host_start ();
+  fds = count_fds ();
+  arm (F_eventfd, ENOSYS, _i, 1);
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, 0);
+  ck_assert_int_eq (count_fds (), fds + 2 - _i);
+  pid = fork ();
+  if (!pid)
+    {
+      int wrong = eio_poll_fd () != fd || count_fds () != fds + 1 + _i
+                  || fcntl (fd, F_GETFD) != FD_CLOEXEC || is_readable (fd);
+
+      eio_nop (0, 0, 0);
+      while (!is_readable (fd))
+        nap (1);
+      wrong |= eio_poll () != 0 || is_readable (fd);
+      _exit (wrong);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  ck_assert_int_eq (is_readable (fd), 0);
+}
+END_TEST
+
 START_TEST (readahead_becomes_reading)
 {
   static const eio_req req = { .type = EIO_READAHEAD, FD, .size = BYTES };
@@ -2367,6 +2446,8 @@ add_missing (TCase *tc)
   tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
   tcase_add_loop_test (tc, mtouch_by_hand_writes_only_when_told_to, 0, 2);
+  tcase_add_test (tc, poll_fd_becomes_a_pipe);
+  tcase_add_loop_test (tc, poll_fd_keeps_its_number_in_a_child, 0, 2);
   tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
   tcase_add_loop_test (tc, readahead_by_hand_hides_failing_reads, 0, 3);
   tcase_add_test (tc, readahead_by_hand_complains_as_the_call_does);

@@ -659,6 +659,45 @@ END_TEST
  * Settings                                                                  *
  *****************************************************************************/
 
+START_TEST (poll_may_fail_instead_of_executing)
+{
+  eio_set_nothreads (EIO_NOTHREADS_FAIL);
+  fail_after (0);
+  submit_several (3);
+  for (int i = 0; i < 3; ++i)
+    {
+      errno = 0;
+      ck_assert_int_eq (host_wait (0), 1);
+      ck_assert_int_eq (eio_poll (), -1);
+      ck_assert_int_eq (errno, EAGAIN);
+    }
+  etp_maybe_start_thread (EIO_POOL);
+  ck_assert_int_eq (eio_poll_wait (0.02), 0);
+  eio_set_max_outstanding (1);
+  ck_assert_int_eq (eio_poll (), -1);
+  ck_assert_int_eq (executed, 0);
+
+  fail_no_more ();
+  ck_assert_int_gt (eio_poll_wait (-1), 0);
+  host_drain ();
+  ck_assert_int_eq (executed_here, 0);
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
+START_TEST (waiting_executes_where_there_is_no_thread)
+{
+  fail_after (0);
+  submit_several (3);
+  ck_assert_int_eq (eio_poll_wait (-1), 1);
+  ck_assert_int_eq (executed_here, 1);
+  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (executed_here, 3);
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
 START_TEST (nothing_executes_while_the_limit_is_0)
 {
   eio_set_max_parallel (0);
@@ -1001,6 +1040,8 @@ static void
 add_settings (Suite *suite)
 {
   TCase *tc = add_case (suite, "settings", 60, prepare, 0);
+  tcase_add_test (tc, poll_may_fail_instead_of_executing);
+  tcase_add_test (tc, waiting_executes_where_there_is_no_thread);
   tcase_add_test (tc, nothing_executes_while_the_limit_is_0);
   tcase_add_test (tc, lowering_the_limit_to_0_ends_execution_by_poll);
   tcase_add_test (tc, settings_do_not_block_without_threads);
