@@ -668,6 +668,17 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
   return 0;
 }
 
+static void
+eio_sys_close_beacon (eio_sys_beacon *beacon)
+{
+  if (!beacon->fd)
+    return;
+  eio_sys_close (beacon->fd);
+  if (beacon->end != beacon->fd)
+    eio_sys_close (beacon->end);
+  beacon->fd = 0;
+}
+
 /* In turns. */
 static void
 eio_sys_set_beacon (const eio_sys_beacon *beacon, int lit)
@@ -691,11 +702,7 @@ eio_sys_renew_beacon (eio_sys_beacon *beacon)
 
   if (!fd)
     return;
-  eio_sys_close (fd);
-  if (beacon->end != fd)
-    eio_sys_close (beacon->end);
-  beacon->fd = 0;
-
+  eio_sys_close_beacon (beacon);
   if (eio_sys_make_beacon (beacon) || beacon->fd == fd)
     return;
   if (dup2 (beacon->fd, fd) == fd)
@@ -705,6 +712,32 @@ eio_sys_renew_beacon (eio_sys_beacon *beacon)
       beacon->end = beacon->end == beacon->fd ? fd : beacon->end;
       beacon->fd = fd;
     }
+}
+
+static long
+eio_sys_thread_id (void)
+{
+#if defined __linux__ && defined SYS_gettid
+  return syscall (SYS_gettid);
+#else
+  return 0;
+#endif
+}
+
+/* Waits until a thread that has nothing left to do is no more, but not for
+ * ever: its number may be another's. */
+static void
+eio_sys_await_end (long id)
+{
+#if defined __linux__ && defined SYS_tgkill
+  const struct timespec a_moment = { 0, 100000 };
+  int i;
+
+  for (i = 0; id && i < 100 && !syscall (SYS_tgkill, getpid (), id, 0); ++i)
+    nanosleep (&a_moment, 0);
+#else
+  (void)id;
+#endif
 }
 
 /* Blocks what workers leave to the host, as in a worker. Returns whether
@@ -897,6 +930,7 @@ struct etp_worker
   int counts;                           /* in pool->ndone, when it is done:
                                            one more may be started */
   int woken;                            /* taken off the idle stack */
+  long id;                              /* of one that is not joined */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
   etp_worker *made_before;              /* all structs, for leak checkers */
@@ -977,6 +1011,7 @@ struct etp_pool
   unsigned submit_limit;                /* 0: no limit */
   int finish_cancelled;
   int nothreads;                        /* EIO_NOTHREADS_ */
+  int closing;                          /* what is submitted is cancelled */
 
   /* Atomic. */
   int stack_try;                        /* what worked last in
@@ -1552,6 +1587,7 @@ static void
 etp_enlist_locked (etp_pool *pool, etp_worker *w)
 {
   w->tid = pthread_self ();
+  w->id = eio_sys_thread_id ();
   w->prev = 0;
   w->next = pool->workers;
   if (pool->workers)
@@ -1582,7 +1618,9 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
 
   pool->have_corpse = pool->nwaiting > 0;
   pool->corpse = w->tid;
-  if (!pool->have_corpse)
+  if (pool->have_corpse)
+    w->id = 0;
+  else
     pthread_detach (w->tid);
   w->next = pool->spares;
   pool->spares = w;
@@ -1773,14 +1811,30 @@ etp_take_beacon (etp_pool *pool, etp_pool *old)
   X_UNLOCK (old->siglock);
 }
 
+/* Without a worker nobody else looks at that queue. */
+static void
+etp_keep_house_here (etp_pool *pool)
+{
+  eio_req *req;
+
+  for (;;)
+    {
+      X_LOCK (pool->reqlock);
+      req = pool->nworkers ? 0 : etp_pop (&pool->house_queue);
+      X_UNLOCK (pool->reqlock);
+      if (!req)
+        return;
+      eio__execute (req);
+      free (req);
+    }
+}
+
 /* Ends a life in a process that goes on: requests are dropped, workers leave
  * when they are done, and nobody is called any more. What cancelled requests
  * had opened is closed. */
 static void
 etp_abandon (etp_pool *pool)
 {
-  eio_req *house;
-
   ecb_store_relaxed (pool->over, ETP_ABANDONED);
 
   X_LOCK (pool->siglock);
@@ -1796,16 +1850,9 @@ etp_abandon (etp_pool *pool)
   ecb_store_relaxed (pool->stalled, 0);
   memset (&pool->req_queue, 0, sizeof pool->req_queue);
   etp_dismiss_locked (pool, pool->nidle);
-  house = pool->nworkers ? 0 : etp_pop (&pool->house_queue);
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
-
-  /* Without a worker nobody else looks at that queue. */
-  for (; house; house = etp_pop (&pool->house_queue))
-    {
-      eio__execute (house);
-      free (house);
-    }
+  etp_keep_house_here (pool);
 }
 
 static int
@@ -2011,6 +2058,8 @@ etp_feed (eio_req *grp)
 {
   if (grp->flags & ETP_FLAG_FEEDING)
     return;
+  if (grp->feed && ecb_load_relaxed (grp->eio_pool->closing))
+    grp->feed = 0;
 
   while (grp->feed && grp->int2 > 0 && grp->size < (unsigned long)grp->int2
          && !EIO_CANCELLED (grp))
@@ -2348,6 +2397,8 @@ etp_submit (etp_pool *pool, eio_req *req)
     {
       req->result = 0;
       req->errorno = 0;
+      if (ecb_expect_false (ecb_load_relaxed (pool->closing)))
+        etp_mark_cancelled (req);
       if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
           && etp_try_inline (pool, req))
         etp_publish (pool, req);
@@ -2565,6 +2616,123 @@ etp_flush (etp_pool *pool)
       res = etp_poll_once (pool);
     }
   return pool->told ? res : 0;
+}
+
+/* --- shutdown ----------------------------------------------------------- */
+
+static int
+etp_is_late (unsigned long long end)
+{
+  return end && eio_sys_now () >= end;
+}
+
+/* Whether a callback runs that an eio_poll of this pool called, as seen from a
+ * function whose stretch of the stack ends at end. */
+static int
+etp_is_in_callback (etp_pool *pool, size_t end)
+{
+  return (pool->scope && !etp_scope_is_left (pool, pool->scope, end))
+         || (pool->feeding && pool->feeding->eio_frame > end);
+}
+
+static int
+etp_is_worker (etp_pool *pool)
+{
+  int res;
+
+  X_LOCK (pool->reqlock);
+  res = etp_is_worker_locked (pool);
+  X_UNLOCK (pool->reqlock);
+  return res;
+}
+
+static void
+etp_cancel_queued (etp_pool *pool)
+{
+  eio_req *req;
+  int rank;
+
+  X_LOCK (pool->reqlock);
+  for (rank = 0; rank < ETP_NUM_PRI; ++rank)
+    for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
+      etp_mark_cancelled (req);
+  X_UNLOCK (pool->reqlock);
+}
+
+/* Polls until nothing is outstanding. Returns 0 if time is over before. */
+static int
+etp_drain (etp_pool *pool, unsigned long long end)
+{
+  for (;;)
+    {
+      eio_tstamp left = -1;
+
+      etp_poll_once (pool);
+      if (!ecb_load_relaxed (pool->nreqs) || ecb_load_relaxed (pool->over))
+        return 1;
+      if (etp_is_late (end))
+        return 0;
+      if (end)
+        left = (eio_tstamp)(end - eio_sys_now ()) / 1e9;
+      etp_wait (pool, end && left < 0 ? 0 : left);
+    }
+}
+
+/* Has all workers leave, and joins them. Returns 0 if time is over before. */
+static int
+etp_join_workers (etp_pool *pool, unsigned long long end)
+{
+  const struct timespec a_moment = { 0, 100000 };
+  int gone, have_corpse;
+  xthread_t corpse;
+  etp_worker *w;
+
+  X_LOCK (pool->reqlock);
+  etp_limit_locked (pool, 0);
+  ++pool->nwaiting;
+  while (pool->nworkers && !etp_is_late (end))
+    {
+      X_UNLOCK (pool->reqlock);
+      nanosleep (&a_moment, 0);
+      X_LOCK (pool->reqlock);
+    }
+  --pool->nwaiting;
+  gone = !pool->nworkers;
+  have_corpse = pool->have_corpse;
+  corpse = pool->corpse;
+  pool->have_corpse = 0;
+  X_UNLOCK (pool->reqlock);
+
+  if (have_corpse)
+    pthread_join (corpse, 0);
+  etp_keep_house_here (pool);
+  for (w = gone ? pool->made : 0; w; w = w->made_before)
+    eio_sys_await_end (w->id);
+  return gone;
+}
+
+/* Frees what a pool without workers has. */
+static void
+etp_free_parts (etp_pool *pool)
+{
+  etp_worker *w = pool->made;
+  etp_scope *scope = pool->spare_scopes;
+
+  while (w)
+    {
+      etp_worker *before = w->made_before;
+
+      free (w);
+      w = before;
+    }
+  while (scope)
+    {
+      etp_scope *next = scope->outer;
+
+      if (scope != &pool->first_scope)
+        free (scope);
+      scope = next;
+    }
 }
 
 /*****************************************************************************
@@ -4763,6 +4931,120 @@ eio_flush (void)
   return etp_flush (EIO__POOL);
 }
 
+/* This life, and those before that this process began. What it inherited is
+ * left alone: a callback or worker that forked may return to it. */
+#define EIO__FOR_LIVES(pool, first) \
+  for (pool = (first); \
+       pool && ecb_load_relaxed (pool->over) != ETP_INHERITED; \
+       pool = pool->older)
+
+/* Whether the caller is where it would wait for itself. */
+static int ecb_noinline
+eio__is_within (etp_pool *current)
+{
+  size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
+  size_t end = frame + ETP_INNER_SCOPE_STACK;
+  etp_pool *pool;
+
+  EIO__FOR_LIVES (pool, current)
+    if (etp_is_worker (pool) || etp_is_in_callback (pool, end))
+      return 1;
+  etp_settle (current, end);
+  return 0;
+}
+
+static int
+eio__join_all (etp_pool *current, unsigned long long end)
+{
+  etp_pool *pool;
+
+  EIO__FOR_LIVES (pool, current)
+    if (!etp_join_workers (pool, end))
+      return 0;
+  return 1;
+}
+
+static void
+eio__free_pool (etp_pool *pool)
+{
+  if (pool != &eio__first_pool && pool != &eio__second_pool)
+    free (pool);
+}
+
+/* Frees everything that is not inherited, and is as it was in the beginning
+ * but for the settings. */
+static void
+eio__forget_all (etp_pool *pool)
+{
+  etp_pool kept = *pool, *first = &eio__first_pool, *older;
+  int atfork_set = first->atfork_set;
+
+  eio_sys_close_beacon (&pool->beacon);
+  eio__free_pool (pool->spare);
+  for (older = pool; older && older->over != ETP_INHERITED;)
+    {
+      etp_pool *next = older->older;
+
+      etp_free_parts (older);
+      if (older != pool)
+        eio__free_pool (older);
+      older = next;
+    }
+
+  /* In a child, the static ones may be inherited. */
+  if (older)
+    first = pool;
+  else if (first != pool)
+    eio__free_pool (pool);
+  memset (first, 0, sizeof *first);
+  kept.want_poll = kept.done_poll = 0;
+  etp_begin_life (first, &kept);
+  first->pid = 0;
+  first->older = older;
+  first->spare = older ? 0 : &eio__second_pool;
+  eio__first_pool.atfork_set = atfork_set;
+  ecb_store_release (eio__default_pool, first);
+}
+
+int ecb_cold
+eio_shutdown (int mode, eio_tstamp timeout)
+{
+  etp_pool *pool = EIO__POOL;
+  unsigned limit = ecb_load_relaxed (pool->limit);
+  unsigned long long end = timeout >= 0 ? eio_sys_now () + eio_sys_ns (timeout)
+                                        : 0;
+
+  if (mode != EIO_SHUTDOWN_DRAIN && mode != EIO_SHUTDOWN_CANCEL)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+  if (eio__is_within (pool))
+    {
+      errno = EDEADLK;
+      return -1;
+    }
+
+  if (mode == EIO_SHUTDOWN_CANCEL)
+    {
+      ecb_store_relaxed (pool->closing, 1);
+      etp_cancel_queued (pool);
+    }
+  if (!limit)
+    etp_set_parallel (pool, 1);
+  if (!etp_drain (pool, end) || !eio__join_all (pool, end))
+    {
+      ecb_store_relaxed (pool->closing, 0);
+      etp_set_parallel (pool, limit);
+      errno = ETIMEDOUT;
+      return -1;
+    }
+
+  ecb_store_relaxed (pool->limit, limit);
+  eio__forget_all (pool);
+  return 0;
+}
+
 /* Negative values and NaN are no limit; any positive one is, of 1 ns at the
  * least. */
 void
@@ -5550,6 +5832,7 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
 #undef EIO__TRY
+#undef EIO__FOR_LIVES
 #undef ETP_APART
 #undef ETP_NAP
 #undef ETP_NUM_PRI

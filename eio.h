@@ -398,6 +398,25 @@ int eio_poll_wait (eio_tstamp timeout);
  * first non-zero value that a callback returned.  [poll thread] */
 int eio_flush (void);
 
+/* Ends the library's work: has workers leave, joins them, and frees all that
+ * the library has of its own, so that it may be unloaded.  Before that, with
+ * EIO_SHUTDOWN_DRAIN, everything that is outstanding is executed and finished,
+ * what callbacks submit included; with EIO_SHUTDOWN_CANCEL, what is queued is
+ * cancelled, and so is what callbacks submit, feeders are dropped, and what
+ * executes is finished.  Values of callbacks are ignored.
+ *
+ * timeout: seconds; < 0 or NaN: no limit.
+ * Returns 0: eio_poll_fd's descriptor is closed, want_poll and done_poll are
+ * forgotten, settings are kept, and eio_init begins anew; or -1 with errno
+ * ETIMEDOUT, and the library goes on as before; EDEADLK in a callback or on a
+ * worker; EINVAL for an unknown mode.  No other thread may use the library
+ * meanwhile.  [poll thread] */
+enum {
+  EIO_SHUTDOWN_DRAIN  = 0,
+  EIO_SHUTDOWN_CANCEL = 1
+};
+int eio_shutdown (int mode, eio_tstamp timeout);
+
 /* Limits of one eio_poll: seconds, looked at after each callback, and number
  * of requests; 0 (time: also negative or NaN) means none.  Initially 0.
  * [any thread] */

@@ -180,6 +180,7 @@ static const function functions[] = {
   F (eio_poll_fd, int (*) (void)),
   F (eio_poll_wait, int (*) (eio_tstamp)),
   F (eio_flush, int (*) (void)),
+  F (eio_shutdown, int (*) (int, eio_tstamp)),
   F (eio_get_max_poll_time, eio_tstamp (*) (void)),
   F (eio_get_max_poll_reqs, unsigned int (*) (void)),
   F (eio_set_max_outstanding, void (*) (unsigned int)),

@@ -206,7 +206,9 @@ START_TEST (descriptor_lasts_over_eio_init)
 {
   int fd = eio_poll_fd (), fds = count_fds ();
 
-  submit_nops (3);
+  static eio_req lost = { .type = EIO_NOP };
+
+  eio_submit (&lost);
   ck_assert_int_eq (readable_in (fd, 10000), 1);
   ck_assert_int_eq (eio_init (0, 0), 0);
   ck_assert_int_eq (readable (fd), 0);

@@ -636,6 +636,29 @@ START_TEST (init_says_enomem_and_can_be_repeated)
 }
 END_TEST
 
+static int nop_within;
+
+static int
+poll_within (eio_req *req)
+{
+  (void)req;
+  if (nop_within--)
+    {
+      eio_nop (0, poll_within, 0);
+      while (nop_within > 0)
+        eio_poll ();
+    }
+  return 0;
+}
+
+static int
+close_it (eio_req *req)
+{
+  if (req->result >= 0)
+    close ((int)req->result);
+  return 0;
+}
+
 /* What somebody else may have held the allocator's locks for, when it was
  * forked. */
 START_TEST (child_begins_anew_without_memory)
@@ -666,6 +689,36 @@ START_TEST (child_begins_anew_without_memory)
   eio_set_min_parallel (1);
   while (eio_nreqs ())
     eio_poll ();
+}
+END_TEST
+
+/* With many workers, nested polls, earlier lives, and requests under way. */
+START_TEST (shutdown_leaves_nothing_behind)
+{
+  int round, i;
+
+  for (round = 0; round < 3; ++round)
+    {
+      static outcome seen[100];
+
+      host_start ();
+      eio_set_min_parallel (8);
+      eio_poll_fd ();
+      nop_within = 3;
+      eio_nop (0, poll_within, 0);
+      host_drain ();
+      for (i = 0; i < 40; ++i)
+        eio_busy (0.0005, i % 9 - 4, note, &seen[i]);
+      eio_open (scratch (), O_RDONLY, 0, 0, close_it, 0);
+      if (_i > 1)
+        host_drain ();
+      ck_assert_int_eq (eio_shutdown (_i & 1, -1), 0);
+      ck_assert_int_eq (live, 0);
+      ck_assert_uint_eq (eio_nreqs (), 0);
+      ck_assert_uint_eq (eio_nthreads (), 0);
+      ck_assert_ptr_eq (EIO_POOL, &eio__second_pool); /* Check has forked */
+    }
+  host_start (); /* for tear_down */
 }
 END_TEST
 
@@ -958,6 +1011,7 @@ main (void)
   tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
   tcase_add_test (others, init_says_enomem_and_can_be_repeated);
   tcase_add_loop_test (others, child_begins_anew_without_memory, 1, 4);
+  tcase_add_loop_test (others, shutdown_leaves_nothing_behind, 0, 4);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
   tcase_add_loop_test (others, cancelled_open_leaves_nothing_behind, 0, 4);

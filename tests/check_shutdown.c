@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ * Copyright (c) 2026 The libeio authors */
+
+/* eio_shutdown: nothing is lost before it, nothing is left behind it, and the
+ * library can begin again. */
+
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support.h"
+#include "probe.h"
+
+/*****************************************************************************
+ * Helpers                                                                   *
+ *****************************************************************************/
+
+static const int modes[] = { EIO_SHUTDOWN_DRAIN, EIO_SHUTDOWN_CANCEL };
+
+static int finished, threads, fds;
+
+static int
+count (eio_req *req)
+{
+  (void)req;
+  ++finished;
+  return 0;
+}
+
+static int
+return_1 (eio_req *req)
+{
+  return count (req) + 1;
+}
+
+static void *
+do_nothing (void *arg)
+{
+  return arg;
+}
+
+/* A sanitizer may start a thread of its own beside our first one. */
+static void
+start (void)
+{
+  pthread_t other;
+
+  pthread_create (&other, 0, do_nothing, 0);
+  pthread_join (other, 0);
+  prepare_stays ();
+  threads = count_threads ();
+  host_start ();
+  fds = count_fds ();
+}
+
+static void
+assert_nothing_is_left (void)
+{
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  ck_assert_uint_eq (eio_nready (), 0);
+  ck_assert_uint_eq (eio_npending (), 0);
+  ck_assert_int_eq (count_threads (), threads);
+  ck_assert_int_eq (count_fds (), fds);
+  ck_assert_int_eq (host_wait (0), 0);
+  ck_assert_int_eq (host_wants (), host_dones ());
+}
+
+static void
+shut_down (int mode)
+{
+  ck_assert_int_eq (eio_shutdown (mode, 30), 0);
+  assert_nothing_is_left ();
+}
+
+/* It is as good as new. */
+static void
+expect_to_work (void)
+{
+  outcome o = { 0 };
+
+  host_start ();
+  ck_assert_ptr_nonnull (eio_nop (0, note, &o));
+  host_drain ();
+  assert_ok (o, 0);
+}
+
+/*****************************************************************************
+ * The tests                                                                 *
+ *****************************************************************************/
+
+START_TEST (library_that_rests_can_be_shut_down)
+{
+  int i;
+
+  for (i = 0; i < 3; ++i)
+    shut_down (modes[_i]); /* again, too */
+  expect_to_work ();
+  shut_down (modes[_i]);
+  expect_to_work ();
+}
+END_TEST
+
+START_TEST (draining_executes_and_finishes_all)
+{
+  eio_req *grp;
+  int i;
+
+  eio_set_max_poll_reqs (2);
+  for (i = 0; i < 20; ++i)
+    eio_busy (0.002, i % 9 - 4, i % 3 ? count : return_1, 0);
+  grp = eio_grp (count, 0);
+  for (i = 0; i < 10; ++i)
+    eio_grp_add (grp, eio_nop (0, return_1, 0));
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finished, 31);
+}
+END_TEST
+
+static int
+submit_more (eio_req *req)
+{
+  if (++finished < 50)
+    eio_nop (0, submit_more, req->data);
+  return 0;
+}
+
+START_TEST (draining_includes_what_callbacks_submit)
+{
+  eio_nop (0, submit_more, 0);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finished, 50);
+}
+END_TEST
+
+START_TEST (draining_executes_what_waits_for_a_worker_to_be_allowed)
+{
+  int i;
+
+  eio_set_max_parallel (0);
+  for (i = 0; i < 5; ++i)
+    eio_nop (0, count, 0);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finished, 5);
+  ck_assert_uint_eq (eio_get_parallel (), 0); /* a setting, and kept */
+}
+END_TEST
+
+static void *
+let_go_later (void *arg)
+{
+  nap (30);
+  give (&let_go, (int)(intptr_t)arg);
+  return 0;
+}
+
+START_TEST (cancelling_drops_what_is_queued_and_finishes_what_runs)
+{
+  probe run[2], wait[20];
+  pthread_t other;
+  int i;
+
+  eio_set_parallel (2);
+  for (i = 0; i < 2; ++i)
+    {
+      probe_fill (&run[i], EIO_CUSTOM);
+      run[i].req.feed = stay;
+      eio_submit (&run[i].req);
+    }
+  await_arrivals (2);
+  for (i = 0; i < LENGTH (wait); ++i)
+    probe_submit (&wait[i], EIO_CUSTOM);
+  pthread_create (&other, 0, let_go_later, (void *)2);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_CANCEL, -1), 0);
+  pthread_join (other, 0);
+  assert_nothing_is_left ();
+  for (i = 0; i < 2; ++i)
+    assert_done (&run[i]);
+  for (i = 0; i < LENGTH (wait); ++i)
+    {
+      assert_dropped (&wait[i]);
+      ck_assert_int_eq (wait[i].runs, 0);
+    }
+}
+END_TEST
+
+static int
+submit_for_ever (eio_req *req)
+{
+  eio_nop (0, submit_for_ever, req->data);
+  return count (req);
+}
+
+static void
+feed_for_ever (eio_req *grp)
+{
+  while (grp->size < 10)
+    eio_grp_add (grp, eio_nop (0, count, 0));
+}
+
+START_TEST (cancelling_ends_what_would_go_on_for_ever)
+{
+  int i;
+
+  for (i = 0; i < 8; ++i)
+    eio_nop (0, submit_for_ever, 0);
+  eio_grp_feed (eio_grp (count, 0), feed_for_ever, 10);
+  for (i = 0; i < 100; ++i)
+    {
+      host_wait (10);
+      eio_poll ();
+    }
+  shut_down (EIO_SHUTDOWN_CANCEL);
+}
+END_TEST
+
+static int
+close_result (eio_req *req)
+{
+  if (req->type == EIO_OPEN && req->result >= 0)
+    close ((int)req->result);
+  if (req->type == EIO_WD_OPEN && !req->result)
+    eio_wd_close_sync (req->wd);
+  return 0;
+}
+
+/* Neither those that are opened, nor those that are to be closed. */
+START_TEST (cancelled_requests_leave_no_descriptor)
+{
+  int i;
+
+  for (i = 0; i < 50; ++i)
+    {
+      eio_open ("/", O_RDONLY, 0, 0, close_result, 0);
+      eio_wd_open ("/", 0, close_result, 0);
+      eio_close (dup (0), 0, 0, 0);
+    }
+  shut_down (EIO_SHUTDOWN_CANCEL);
+}
+END_TEST
+
+START_TEST (time_may_be_over)
+{
+  probe p;
+  double begin = now ();
+
+  probe_fill (&p, EIO_CUSTOM);
+  p.req.feed = stay;
+  eio_submit (&p.req);
+  await_arrivals (1);
+  errno = 0;
+  ck_assert_int_eq (eio_shutdown (modes[_i], 0.03), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  ck_assert (now () - begin >= 0.03);
+  errno = 0;
+  ck_assert_int_eq (eio_shutdown (modes[_i], 0), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  assert_live (&p);
+
+  eio_nop (0, count, 0); /* goes on as before */
+  wait_until ((eio_poll (), finished == 1));
+  give (&let_go, 1);
+  shut_down (modes[_i]);
+  assert_done (&p);
+}
+END_TEST
+
+/* A worker of an earlier life is one, too. */
+START_TEST (workers_of_earlier_lives_are_waited_for)
+{
+  static eio_req req = { .type = EIO_CUSTOM, .feed = stay };
+
+  eio_submit (&req);
+  await_arrivals (1);
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  ck_assert_int_eq (eio_shutdown (modes[_i], 0.02), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  give (&let_go, 1);
+  ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
+  ck_assert_int_eq (count_threads (), threads);
+  expect_to_work ();
+}
+END_TEST
+
+static int result, error;
+
+static int
+shut_down_within (eio_req *req)
+{
+  if (req->type == EIO_NOP)
+    {
+      errno = 0;
+      result = eio_shutdown (EIO_SHUTDOWN_DRAIN, -1);
+      error = errno;
+    }
+  return count (req);
+}
+
+static void
+shut_down_on_a_worker (eio_req *req)
+{
+  errno = 0;
+  result = eio_shutdown (EIO_SHUTDOWN_CANCEL, -1);
+  error = errno;
+  req->result = 0;
+}
+
+static int
+begin_anew_and_shut_down (eio_req *req)
+{
+  eio_init (0, 0);
+  return shut_down_within (req);
+}
+
+START_TEST (nobody_waits_for_himself)
+{
+  static eio_req req = { .type = EIO_NOP, .finish = begin_anew_and_shut_down };
+
+  eio_nop (0, shut_down_within, 0);
+  host_drain ();
+  ck_assert_int_eq (result, -1);
+  ck_assert_int_eq (error, EDEADLK);
+
+  result = error = 0;
+  eio_custom (shut_down_on_a_worker, 0, count, 0);
+  host_drain ();
+  ck_assert_int_eq (result, -1);
+  ck_assert_int_eq (error, EDEADLK);
+
+  result = error = 0;
+  eio_submit (&req);
+  host_poll ();
+  ck_assert_int_eq (result, -1);
+  ck_assert_int_eq (error, EDEADLK);
+  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (count_threads (), threads);
+}
+END_TEST
+
+static jmp_buf out;
+
+static int
+leave (eio_req *req)
+{
+  count (req);
+  longjmp (out, 1);
+}
+
+START_TEST (callback_that_was_left_is_no_obstacle)
+{
+  probe p;
+
+  probe_fill (&p, EIO_NOP);
+  p.req.finish = leave;
+  eio_submit (&p.req);
+  if (!setjmp (out))
+    {
+      host_drain ();
+      ck_abort_msg ("not reached");
+    }
+  shut_down (modes[_i]);
+  ck_assert_int_eq (p.destroys, 1);
+}
+END_TEST
+
+START_TEST (unknown_modes_are_refused)
+{
+  static const int wrong[] = { -1, 2, INT_MAX };
+  int i;
+
+  for (i = 0; i < LENGTH (wrong); ++i)
+    {
+      errno = 0;
+      ck_assert_int_eq (eio_shutdown (wrong[i], -1), -1);
+      ck_assert_int_eq (errno, EINVAL);
+    }
+  expect_to_work ();
+}
+END_TEST
+
+START_TEST (settings_are_kept_and_callbacks_forgotten)
+{
+  int wants;
+
+  eio_set_parallel (7);
+  eio_set_max_idle (3);
+  eio_set_idle_timeout (5);
+  eio_set_max_poll_reqs (9);
+  ck_assert_int_gt (eio_poll_fd (), 0);
+  shut_down (modes[_i]);
+  ck_assert_uint_eq (eio_get_parallel (), 7);
+  ck_assert_uint_eq (eio_get_max_idle (), 3);
+  ck_assert_uint_eq (eio_get_idle_timeout (), 5);
+  ck_assert_uint_eq (eio_get_max_poll_reqs (), 9);
+
+  wants = host_wants ();
+  eio_nop (0, count, 0);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (host_wants (), wants);
+  ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
+  assert_nothing_is_left ();
+}
+END_TEST
+
+START_TEST (it_can_be_shut_down_a_thousand_times_under_load)
+{
+  int rounds = HAVE_SANITIZER ? 200 : 1000, i, k;
+
+  for (i = 0; i < rounds; ++i)
+    {
+      if (i)
+        host_start ();
+      eio_set_parallel ((unsigned)(1 + i % 7));
+      eio_set_max_idle ((unsigned)(i % 3));
+      eio_set_idle_timeout (0);
+      for (k = 0; k < 30; ++k)
+        eio_nop (k % 9 - 4, count, 0);
+      if (i % 2)
+        eio_poll ();
+      if (i % 5 == 0)
+        eio_poll_fd ();
+      ck_assert_int_eq (eio_shutdown (i / 2 % 2, -1), 0);
+      ck_assert_uint_eq (eio_nthreads (), 0);
+    }
+  assert_nothing_is_left ();
+}
+END_TEST
+
+/* Of a parent that has workers; then the child forks in turn. */
+START_TEST (children_can_shut_down)
+{
+  pid_t pid;
+  int status;
+
+  eio_nop (0, count, 0);
+  host_drain ();
+  pid = fork ();
+  if (!pid)
+    {
+      int wrong = 0, i;
+
+      alarm (20);
+      for (i = 0; i < 3; ++i)
+        {
+          if (_i)
+            wrong |= eio_init (0, 0) != 0;
+          eio_nop (0, count, 0);
+          wrong |= eio_shutdown (modes[i % 2], -1) != 0;
+          wrong |= !HAVE_SANITIZER && count_threads () != 1;
+          if (i == 1 && (pid = fork ()))
+            {
+              wrong |= waitpid (pid, &status, 0) != pid || status;
+              _exit (wrong);
+            }
+        }
+      _exit (wrong);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  shut_down (modes[_i]);
+}
+END_TEST
+
+/* Its code may be unmapped then. */
+START_TEST (library_can_be_unloaded)
+{
+  int i, k;
+
+  if (access (".libs/libeio.so", R_OK))
+    return; /* built without */
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  for (i = 0; i < 100; ++i)
+    {
+      void *lib = dlopen ("./.libs/libeio.so", RTLD_NOW | RTLD_LOCAL);
+      int (*init) (void (*) (void), void (*) (void));
+      eio_req *(*nop) (int, eio_cb, void *);
+      int (*shutdown) (int, eio_tstamp);
+
+      ck_assert_msg (lib != 0, "%s", dlerror ());
+      *(void **)&init = dlsym (lib, "eio_init");
+      *(void **)&nop = dlsym (lib, "eio_nop");
+      *(void **)&shutdown = dlsym (lib, "eio_shutdown");
+      ck_assert (init && nop && shutdown);
+      ck_assert_int_eq (init (0, 0), 0);
+      for (k = 0; k < 20; ++k)
+        ck_assert_ptr_nonnull (nop (0, count, 0));
+      ck_assert_int_eq (shutdown (modes[i % 2], -1), 0);
+      ck_assert_int_eq (dlclose (lib), 0);
+    }
+  nap (5);
+  assert_nothing_is_left ();
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("shutdown");
+  TCase *tc = add_case (suite, "shutdown", 90, start, 0);
+
+  tcase_add_loop_test (tc, library_that_rests_can_be_shut_down, 0, 2);
+  tcase_add_test (tc, draining_executes_and_finishes_all);
+  tcase_add_test (tc, draining_includes_what_callbacks_submit);
+  tcase_add_test (tc,
+                  draining_executes_what_waits_for_a_worker_to_be_allowed);
+  tcase_add_test (tc, cancelling_drops_what_is_queued_and_finishes_what_runs);
+  tcase_add_test (tc, cancelling_ends_what_would_go_on_for_ever);
+  tcase_add_test (tc, cancelled_requests_leave_no_descriptor);
+  tcase_add_loop_test (tc, time_may_be_over, 0, 2);
+  tcase_add_loop_test (tc, workers_of_earlier_lives_are_waited_for, 0, 2);
+  tcase_add_test (tc, nobody_waits_for_himself);
+  tcase_add_loop_test (tc, callback_that_was_left_is_no_obstacle, 0, 2);
+  tcase_add_test (tc, unknown_modes_are_refused);
+  tcase_add_loop_test (tc, settings_are_kept_and_callbacks_forgotten, 0, 2);
+  tcase_add_test (tc, it_can_be_shut_down_a_thousand_times_under_load);
+  tcase_add_loop_test (tc, children_can_shut_down, 0, 2);
+  tcase_add_test (tc, library_can_be_unloaded);
+  return run_suite (suite);
+}
