@@ -377,11 +377,7 @@ eio_sys_open_cached (int dirfd, const char *path, int flags)
 #if defined __linux__ && defined SYS_statx /* headers of some age */
   unsigned long long how[3] = { (unsigned)flags, 0, EIO__RESOLVE_CACHED };
 
-  int fd = (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
-
-  if (fd < 0 && errno == EINVAL)
-    errno = ENOSYS; /* it knows the call, but not this way */
-  return fd;
+  return (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
 #else
   (void)dirfd, (void)path, (void)flags;
   return EIO_ENOSYS ();
@@ -418,16 +414,17 @@ eio_sys_read_cached (int fd, void *buf, size_t count, off_t offset)
 #endif
 }
 
-/* How many pages of a file are in memory, or -1. Linux 6.5. */
-static long long
-eio_sys_count_cached (int fd, off_t offset, size_t length)
+/* Whether any of these bytes of a file are in memory; -1 if that cannot be
+ * told. Linux 6.5. */
+static int
+eio_sys_has_cached (int fd, off_t offset, size_t length)
 {
 #if defined __linux__ && defined SYS_statx && !defined __alpha__
   unsigned long long range[2] = { (unsigned long long)offset, length };
   unsigned long long counts[5] = { 0 };
 
   if (!syscall (EIO__SYS_CACHESTAT, fd, range, counts, 0))
-    return (long long)counts[0];
+    return counts[0] > 0;
   return -1;
 #else
   (void)fd, (void)offset, (void)length;
@@ -1087,6 +1084,7 @@ static etp_pool *eio__default_pool = &eio__first_pool;
 
 static void eio__execute (eio_req *req); /* section 6 */
 static int eio__answer (eio_req *req);
+static etp_pool *eio__show_pool (etp_pool *pool); /* EIO_POOL; section 4 */
 
 /* --- queues ------------------------------------------------------------- */
 
@@ -1277,13 +1275,8 @@ etp_sort_results (etp_pool *pool)
 static void
 etp_discount_results (etp_pool *pool)
 {
-  int n = pool->ntaken;
-
-  if (n)
-    {
-      ecb_store_relaxed (pool->ntaken, 0);
-      pool->res_queue.size -= n;
-    }
+  if (ecb_load_relaxed (pool->ntaken))
+    pool->res_queue.size -= (int)ecb_swap_acquire (pool->ntaken, 0);
 }
 
 /* The result to be finished next, or null. Workers write to where they are
@@ -1298,7 +1291,7 @@ etp_next_result (etp_pool *pool)
   req = etp_pop (&pool->sorted);
   if (req)
     {
-      ecb_store_relaxed (pool->ntaken, pool->ntaken + 1);
+      ecb_add_relaxed (pool->ntaken, 1);
       if (!pool->sorted.size)
         etp_discount_results (pool);
     }
@@ -2357,7 +2350,7 @@ etp_is_polling (etp_pool *pool)
 
 /* The pool as embedders see it: what it says of results is exact in callbacks,
  * too. */
-ecb_unused static etp_pool *
+static etp_pool *
 eio__show_pool (etp_pool *pool)
 {
   if (etp_is_polling (pool))
@@ -2495,7 +2488,10 @@ etp_poll_scoped (etp_pool *pool)
   int res, told = 0;
 
   if (ecb_expect_false (pool->scope || pool->feeding))
-    etp_settle (pool, frame + size);
+    {
+      etp_discount_results (pool);
+      etp_settle (pool, frame + size);
+    }
   if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
     etp_maybe_start_thread (pool);
   if (ecb_load_relaxed (pool->over))
@@ -2532,10 +2528,11 @@ etp_poll_once (etp_pool *pool)
   return etp_poll_scoped (pool);
 }
 
+/* Exact on the poll thread. Others may count some that are being finished. */
 static int
 etp_npending (etp_pool *pool)
 {
-  int n = pool->res_queue.size - ecb_load_relaxed (pool->ntaken);
+  int n = eio__show_pool (pool)->res_queue.size;
 
   return n > 0 ? n : 0; /* see etp_publish */
 }
@@ -2785,21 +2782,50 @@ enum
   EIO__NO_OPENAT2 = 1 << 5,
   EIO__NO_STATX = 1 << 6,
   EIO__NO_CACHESTAT = 1 << 7,
-  EIO__NO_PREADV2 = 1 << 8,
-  /* A sandbox refuses what it does not know by EPERM; of these it may be the
-   * file's fault. */
-  EIO__MAY_EPERM = EIO__NO_FDATASYNC | EIO__NO_CACHESTAT | EIO__NO_PREADV2
+  EIO__NO_PREADV2 = 1 << 8
 };
 
+/* Whether it is the call that fails with this error, and not the file: as it
+ * does where there is no file at all. */
+static int
+eio__is_refused (unsigned which, int error)
+{
+  eio_sys_kind kind;
+
+  errno = 0;
+  switch (which)
+    {
+    case EIO__NO_FDATASYNC: eio_sys_fdatasync (-1); break;
+    case EIO__NO_SYNCFS: eio_sys_syncfs (-1); break;
+    case EIO__NO_SYNC_FILE_RANGE: eio_sys_sync_file_range (-1, 0, 0, 0); break;
+    case EIO__NO_READAHEAD: eio_sys_readahead (-1, 0, 0); break;
+    case EIO__NO_OPENAT2: eio_sys_open_cached (-1, ".", EIO__O_NOTHING); break;
+    case EIO__NO_STATX: eio_sys_get_kind (-1, &kind); break;
+    case EIO__NO_CACHESTAT: eio_sys_has_cached (-1, 0, 1); break;
+    case EIO__NO_PREADV2: eio_sys_read_cached (-1, 0, 0, 0); break;
+    default: break;
+    }
+  return errno == error || errno == ENOSYS;
+}
+
+/* Sandboxes refuse what they do not know by EPERM, kernels what they know in
+ * part by EINVAL, and libc says so of what it cannot emulate. */
 static ssize_t
 eio__learn_missing (const eio_req *req, unsigned which, ssize_t res)
 {
+  int error = errno;
+
   if (res >= 0)
     return res;
-  if (errno == EPERM && !(which & EIO__MAY_EPERM))
-    errno = ENOSYS;
-  if (errno == ENOSYS)
-    ecb_or_relaxed (req->eio_pool->missing, which);
+  if (error == ENOSYS
+      || ((error == EPERM || (error == EINVAL && which == EIO__NO_OPENAT2)
+           || (error == EOPNOTSUPP && which == EIO__NO_PREADV2))
+          && eio__is_refused (which, error)))
+    {
+      ecb_or_relaxed (req->eio_pool->missing, which);
+      error = ENOSYS;
+    }
+  errno = error;
   return res;
 }
 
@@ -4734,11 +4760,11 @@ eio__learn_read (etp_backoff *b, int failed)
   ecb_store_relaxed (b->skip, (unsigned char)((1u << fails) - 1));
 }
 
-static long long
-eio__count_cached (eio_req *req)
+static int
+eio__has_cached (eio_req *req)
 {
-  return EIO__TRY (req, EIO__NO_CACHESTAT,
-                   eio_sys_count_cached (req->int1, req->offs, req->size));
+  return (int)EIO__TRY (req, EIO__NO_CACHESTAT,
+                        eio_sys_has_cached (req->int1, req->offs, req->size));
 }
 
 /* A try that fails makes the kernel read ahead, which costs far more than
@@ -4757,7 +4783,7 @@ eio__try_read (eio_req *req, void *buf)
     }
   if (eio_sys_is_direct (req->int1)
       || (ecb_load_relaxed (b->hits) < EIO__TRUST
-          && !eio__count_cached (req)))
+          && !eio__has_cached (req)))
     return 0;
 
   req->eio_outcome = eio__read_cached (req, buf);
@@ -4841,7 +4867,7 @@ eio__begin_life (etp_pool *old)
 static etp_pool *
 eio__begin_childs_life (etp_pool *old)
 {
-  etp_pool *pool = ecb_load_relaxed (old->spare);
+  etp_pool *pool = ecb_swap_acquire (old->spare, 0);
 
   ecb_store_relaxed (old->over, ETP_INHERITED);
   eio__forking = 0;

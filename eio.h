@@ -494,7 +494,8 @@ unsigned int eio_nreqs (void);
 unsigned int eio_nready (void);
 
 /* Requests executed, and groups that wait for eio_poll to look at them, not
- * yet handed to finish.  [any thread] */
+ * yet handed to finish.  [any thread]; while eio_poll runs, others than it may
+ * see some counted that it has finished. */
 unsigned int eio_npending (void);
 
 /* Workers alive.  [any thread] */

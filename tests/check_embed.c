@@ -26,9 +26,14 @@ static int embed_finish (eio_req *req);
 static void embed_destroy (eio_req *req);
 static void embed_feed (eio_req *req);
 
-#define EIO_FINISH(req)  embed_finish (req)
-#define EIO_DESTROY(req) embed_destroy (req)
-#define EIO_FEED(req)    embed_feed (req)
+static int results_left; /* EIO_POOL is there in these, too */
+
+#define EIO_FINISH(req) \
+  (results_left = EIO_POOL->res_queue.size, embed_finish (req))
+#define EIO_DESTROY(req) \
+  (results_left = EIO_POOL->res_queue.size, embed_destroy (req))
+#define EIO_FEED(req) \
+  (results_left = EIO_POOL->res_queue.size, embed_feed (req))
 
 #include "eio.c"
 
@@ -129,6 +134,32 @@ cancel_executed (eio_req *req)
   wait_until (pending () == before + 1);
   eio_cancel (req);
 }
+
+static int
+note_left (eio_req *req)
+{
+  *(int *)req->data = results_left;
+  return 0;
+}
+
+START_TEST (replacements_see_the_pool)
+{
+  enum { N = 5 };
+  eio_req reqs[N] = { 0 };
+  int left[N], i;
+
+  for (i = 0; i < N; ++i)
+    {
+      reqs[i].on_finish = note_left;
+      reqs[i].data = &left[i];
+      eio_nop (&reqs[i]);
+    }
+  wait_until (pending () == N);
+  flush ();
+  for (i = 0; i < N; ++i)
+    ck_assert_int_eq (left[i], N - 1 - i);
+}
+END_TEST
 
 static void
 check_done (const eio_req *req)
@@ -1001,6 +1032,7 @@ END_TEST
 static void
 add_hook_tests (TCase *tc)
 {
+  tcase_add_test (tc, replacements_see_the_pool);
   tcase_add_test (tc, own_finish_and_destroy_replace_the_members);
   tcase_add_test (tc, the_value_of_finish_is_the_polls);
   tcase_add_test (tc, own_members_are_kept);

@@ -1133,10 +1133,11 @@ END_TEST
 
 static const struct
 {
-  int call, error, times; /* how often it is made then; -1: again and again */
+  int call, error, times; /* how often it is made then, the look without a
+                             file included; -1: again and again */
 } absent[] = {
-  { C_look, ENOSYS, 1 }, { C_look, EPERM, 1 },  { C_look, EINVAL, 1 },
-  { C_look, ENOENT, -1 }, { C_kind, ENOSYS, 1 }, { C_kind, EPERM, 1 },
+  { C_look, ENOSYS, 1 },  { C_look, EPERM, 2 },  { C_look, EINVAL, 2 },
+  { C_look, ENOENT, -1 }, { C_kind, ENOSYS, 1 }, { C_kind, EPERM, 2 },
   { C_kind, EIO, -1 },
 };
 
@@ -1160,9 +1161,28 @@ END_TEST
 
 START_TEST (reads_remember_what_is_missing)
 {
-  arm (C_read, ENOSYS, 0, FOR_EVER);
+  arm (C_read, refusals[_i], 0, FOR_EVER);
   ck_assert_int_eq (count_hits (300), 0);
-  ck_assert_int_eq (calls[C_read].all, 1);
+  ck_assert_int_eq (calls[C_read].all, refusals[_i] == ENOSYS ? 1 : 2);
+}
+END_TEST
+
+/* As a name may have that its directory does not allow. */
+START_TEST (errors_of_one_file_are_not_remembered)
+{
+  static const int errors[] = { EPERM, EINVAL, EOPNOTSUPP };
+
+  arm (_i % 2 ? C_look : C_read, errors[_i / 2], 0, 1);
+  if (_i % 2)
+    {
+      by_worker (0, 0, eio_stat (path, KEEP));
+      at_once (0, eio_stat (path, KEEP));
+    }
+  else
+    {
+      ck_assert_int_eq (count_hits (1), 0);
+      ck_assert_int_ge (count_hits (20), 15);
+    }
 }
 END_TEST
 
@@ -2690,7 +2710,7 @@ START_TEST (who_submits_does_not_read_from_the_disk)
   long before;
   int i;
 
-  if (eio_sys_count_cached (data, 0, SIZE) < 0)
+  if (eio_sys_has_cached (data, 0, SIZE) < 0)
     return;
   before = blocks_read_here ();
   for (i = 0; i < 20; ++i)
@@ -2825,7 +2845,9 @@ add_reads (TCase *held_case, TCase *tc)
   tcase_add_loop_test (tc, direct_reads_go_to_a_worker, 0, 2);
   tcase_add_loop_test (tc, missing_calls_are_not_made_again, 0,
                        LENGTH (absent));
-  tcase_add_test (tc, reads_remember_what_is_missing);
+  tcase_add_loop_test (tc, reads_remember_what_is_missing, 0,
+                       LENGTH (refusals));
+  tcase_add_loop_test (tc, errors_of_one_file_are_not_remembered, 0, 6);
   tcase_add_test (tc, reads_do_without_being_told_what_is_in_memory);
   tcase_add_test (tc, reads_need_no_more_than_their_call);
 }
