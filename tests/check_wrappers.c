@@ -961,6 +961,7 @@ START_TEST (no_descriptor_or_thread_is_left)
   fds = count_fds ();
   OK (0, eio_nop (TAIL));
   eio_set_max_parallel (0); /* what a sanitizer starts has been started */
+  nap (20);                 /* what has been joined may be seen for a moment */
   threads = count_threads ();
   eio_set_min_parallel (1);
   FAILS (ENOENT, eio_slurp (missing, 0, 0, 0, TAIL));
