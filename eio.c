@@ -180,6 +180,17 @@
 # define EIO__FUTEX 0
 #endif
 
+#if defined __linux__ && defined SYS_sched_setaffinity
+# define EIO__AFFINITY 1
+#else
+# define EIO__AFFINITY 0
+#endif
+#if defined __linux__ && defined SYS_ioprio_set
+# define EIO__IOPRIO 1
+#else
+# define EIO__IOPRIO 0
+#endif
+
 /* A working directory carries a descriptor. */
 #undef HAVE_AT
 #define HAVE_AT 1
@@ -211,6 +222,7 @@ enum
   EIO__MCL_ONFAULT = 4,
   EIO__FUTEX_WAIT = 0,
   EIO__FUTEX_WAKE = 1,
+  EIO__IOPRIO_WHO_PROCESS = 1,
   EIO__RESOLVE_CACHED = 0x20,
   EIO__RWF_NOWAIT = 0x08,
   EIO__SYS_OPENAT2 = 437,
@@ -771,6 +783,39 @@ eio_sys_unblock_signals (const sigset_t *saved, int had_pipe)
   pthread_sigmask (SIG_SETMASK, saved, 0);
 }
 
+/* Of the calling thread. As ioprio_set(2), which libc does not wrap. */
+static int
+eio_sys_set_ioprio (int ioprio)
+{
+#if defined __linux__ && defined SYS_ioprio_set
+  return (int)syscall (SYS_ioprio_set, EIO__IOPRIO_WHO_PROCESS, 0, ioprio);
+#else
+  (void)ioprio;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_set_affinity (const unsigned long *cpus, size_t size)
+{
+#if defined __linux__ && defined SYS_sched_setaffinity
+  return (int)syscall (SYS_sched_setaffinity, 0, size, cpus);
+#else
+  (void)cpus, (void)size;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static void
+eio_sys_set_thread_name (const char *name)
+{
+#if HAVE_PRCTL_SET_NAME
+  prctl (PR_SET_NAME, (unsigned long)name, 0, 0, 0);
+#else
+  (void)name;
+#endif
+}
+
 /* What a worker has in common with the thread that started the pool, and not
  * with the worker that happened to start it. */
 typedef struct
@@ -832,7 +877,7 @@ eio_sys_set_traits (eio_sys_traits *traits)
 
 #if HAVE_PRCTL_SET_NAME
   strcpy (traits->name + strnlen (traits->name, 11), "/eio");
-  prctl (PR_SET_NAME, (unsigned long)traits->name, 0, 0, 0);
+  eio_sys_set_thread_name (traits->name);
 #endif
 
   if (!traits->known)
@@ -841,7 +886,7 @@ eio_sys_set_traits (eio_sys_traits *traits)
 #if defined __linux__ && defined SYS_sched_setaffinity
   if (traits->cpus_size > 0 && own.cpus_size == traits->cpus_size
       && memcmp (own.cpus, traits->cpus, (size_t)own.cpus_size))
-    syscall (SYS_sched_setaffinity, 0, traits->cpus_size, traits->cpus);
+    eio_sys_set_affinity (traits->cpus, (size_t)traits->cpus_size);
   if (traits->policy >= 0
       && (own.policy != traits->policy
           || own.param.sched_priority != traits->param.sched_priority))
@@ -964,6 +1009,19 @@ typedef struct
  * each other's cache lines. */
 #define ETP_APART(n) char apart##n[64]
 
+/* What the host wants workers to be like. */
+typedef struct
+{
+  size_t stack_size; /* 0: EIO_STACKSIZE */
+  char name[16];     /* "": the process's */
+  void (*on_start) (void *userdata);
+  void (*on_stop) (void *userdata);
+  void *userdata;
+  unsigned long cpus[1024 / (8 * sizeof (unsigned long))];
+  size_t cpus_size;  /* bytes; 0: the host's */
+  int ioprio;        /* 0: the host's */
+} etp_wishes;
+
 struct etp_pool
 {
   /* reqlock guards the request side: what is queued, and who serves it.
@@ -983,6 +1041,7 @@ struct etp_pool
   unsigned nwaiting;                    /* threads in etp_set_max_parallel */
   unsigned nblocked;                    /* ... that are workers */
   unsigned nreleases;                   /* how often they were let go */
+  unsigned nstopping;                   /* left, and are in on_stop */
 
   /* Atomic. Of the busy ones, those that are done executing: they say so
    * before they publish, so that nobody who gets the result has a thread
@@ -992,6 +1051,7 @@ struct etp_pool
   int have_corpse;                      /* corpse left, is to be joined */
   xthread_t corpse;
   eio_sys_traits traits;
+  etp_wishes wishes;
 
   ETP_APART (1);
 
@@ -1408,7 +1468,9 @@ etp_new_worker (etp_pool *pool)
 static int
 etp_create_thread (etp_pool *pool, etp_worker *w)
 {
-  static const size_t sizes[] = { EIO_STACKSIZE, 2 * EIO_STACKSIZE, 0 };
+  size_t wish = ecb_load_relaxed (pool->wishes.stack_size);
+  size_t size = wish ? wish : EIO_STACKSIZE;
+  const size_t sizes[] = { size, 2 * size, 0 };
   int i = ecb_load_relaxed (pool->stack_try);
   xthread_t tid;
 
@@ -1593,7 +1655,7 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
  * somebody waits for that, it lets itself be joined: by whoever leaves next,
  * the last by who waits. */
 static void
-etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
+etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
 {
   etp_action action;
   int have_corpse = pool->have_corpse;
@@ -1617,11 +1679,19 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w)
     pthread_detach (w->tid);
   w->next = pool->spares;
   pool->spares = w;
+  pool->nstopping += !!wishes->on_stop;
   X_UNLOCK (pool->reqlock);
 
   etp_act (pool, action);
   if (have_corpse)
     pthread_join (corpse, 0);
+  if (wishes->on_stop)
+    {
+      wishes->on_stop (wishes->userdata);
+      X_LOCK (pool->reqlock);
+      --pool->nstopping;
+      X_UNLOCK (pool->reqlock);
+    }
 }
 
 /* Wakes or starts one more, beside those that are on their way. */
@@ -1636,21 +1706,40 @@ etp_recruit (etp_pool *pool)
   etp_act (pool, action);
 }
 
+/* The first that a worker does. Failure is no reason not to work. */
+static void
+etp_begin_work (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
+{
+  eio_sys_traits traits;
+
+  X_LOCK (pool->reqlock);
+  etp_enlist_locked (pool, w);
+  traits = pool->traits;
+  *wishes = pool->wishes;
+  X_UNLOCK (pool->reqlock);
+
+  eio_sys_set_traits (&traits);
+  if (wishes->name[0])
+    eio_sys_set_thread_name (wishes->name);
+  if (wishes->cpus_size)
+    eio_sys_set_affinity (wishes->cpus, wishes->cpus_size);
+  if (wishes->ioprio)
+    eio_sys_set_ioprio (wishes->ioprio);
+}
+
 /* A new worker starts up to two more before it works: so many get to work
  * soon, and who submits has no part in it. */
 X_THREAD_PROC (etp_worker_proc)
 {
   etp_worker *w = thr_arg;
   etp_pool *pool = w->pool;
-  eio_sys_traits traits;
+  etp_wishes wishes;
   eio_req *req;
   int is_new = 1;
 
-  X_LOCK (pool->reqlock);
-  etp_enlist_locked (pool, w);
-  traits = pool->traits;
-  X_UNLOCK (pool->reqlock);
-  eio_sys_set_traits (&traits);
+  etp_begin_work (pool, w, &wishes);
+  if (wishes.on_start)
+    wishes.on_start (wishes.userdata);
 
   X_LOCK (pool->reqlock);
   while ((req = etp_take_locked (pool, w)))
@@ -1667,7 +1756,7 @@ X_THREAD_PROC (etp_worker_proc)
       X_LOCK (pool->reqlock);
       etp_come_back_locked (pool, w);
     }
-  etp_leave_and_unlock (pool, w);
+  etp_leave_and_unlock (pool, w, &wishes);
 
   return 0;
 }
@@ -1783,6 +1872,7 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->submit_limit = ecb_load_relaxed (old->submit_limit);
   pool->finish_cancelled = ecb_load_relaxed (old->finish_cancelled);
   pool->nothreads = ecb_load_relaxed (old->nothreads);
+  pool->wishes = old->wishes;
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
   pool->stack_try = ecb_load_relaxed (old->stack_try);
@@ -2687,14 +2777,14 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   X_LOCK (pool->reqlock);
   etp_limit_locked (pool, 0);
   ++pool->nwaiting;
-  while (pool->nworkers && !etp_is_late (end))
+  while ((pool->nworkers || pool->nstopping) && !etp_is_late (end))
     {
       X_UNLOCK (pool->reqlock);
       nanosleep (&a_moment, 0);
       X_LOCK (pool->reqlock);
     }
   --pool->nwaiting;
-  gone = !pool->nworkers;
+  gone = !pool->nworkers && !pool->nstopping;
   have_corpse = pool->have_corpse;
   corpse = pool->corpse;
   pool->have_corpse = 0;
@@ -5207,6 +5297,90 @@ eio_get_idle_timeout (void)
   return ecb_load_relaxed (EIO__POOL->idle_timeout);
 }
 
+void
+eio_set_stack_size (size_t bytes)
+{
+  etp_pool *pool = EIO__POOL;
+
+  X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->wishes.stack_size, bytes);
+  ecb_store_relaxed (pool->stack_try, 0);
+  X_UNLOCK (pool->reqlock);
+}
+
+void
+eio_set_thread_name (const char *name)
+{
+  etp_pool *pool = EIO__POOL;
+  char *own = pool->wishes.name;
+
+  X_LOCK (pool->reqlock);
+  memset (own, 0, sizeof pool->wishes.name);
+  if (name)
+    memcpy (own, name, strnlen (name, sizeof pool->wishes.name - 1));
+  X_UNLOCK (pool->reqlock);
+}
+
+void
+eio_set_thread_hooks (void (*on_start) (void *userdata),
+                      void (*on_stop) (void *userdata), void *userdata)
+{
+  etp_pool *pool = EIO__POOL;
+
+  X_LOCK (pool->reqlock);
+  pool->wishes.on_start = on_start;
+  pool->wishes.on_stop = on_stop;
+  pool->wishes.userdata = userdata;
+  X_UNLOCK (pool->reqlock);
+}
+
+int
+eio_set_affinity (const void *cpuset, size_t size)
+{
+  etp_pool *pool = EIO__POOL;
+  unsigned long cpus[sizeof pool->wishes.cpus / sizeof (unsigned long)] = { 0 };
+  unsigned long any = 0;
+  size_t i;
+
+  if (!EIO__AFFINITY)
+    return EIO_ENOSYS ();
+  if (cpuset)
+    {
+      memcpy (cpus, cpuset, size < sizeof cpus ? size : sizeof cpus);
+      for (i = 0; i < sizeof cpus / sizeof *cpus; ++i)
+        any |= cpus[i];
+      if (!any || size > sizeof cpus)
+        {
+          errno = EINVAL;
+          return -1;
+        }
+    }
+
+  X_LOCK (pool->reqlock);
+  memcpy (pool->wishes.cpus, cpus, sizeof cpus);
+  pool->wishes.cpus_size = cpuset ? sizeof cpus : 0;
+  X_UNLOCK (pool->reqlock);
+  return 0;
+}
+
+int
+eio_set_ioprio (int ioprio)
+{
+  etp_pool *pool = EIO__POOL;
+
+  if (!EIO__IOPRIO)
+    return EIO_ENOSYS ();
+  if (ioprio < 0 || ioprio >> 13 > 3)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+  X_LOCK (pool->reqlock);
+  pool->wishes.ioprio = ioprio;
+  X_UNLOCK (pool->reqlock);
+  return 0;
+}
+
 unsigned int
 eio_nreqs (void)
 {
@@ -5855,6 +6029,8 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__PATH_BUF
 #undef EIO__PATH_MAX
 #undef EIO__FUTEX
+#undef EIO__AFFINITY
+#undef EIO__IOPRIO
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
 #undef EIO__TRY

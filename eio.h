@@ -485,6 +485,35 @@ void eio_set_idle_timeout (unsigned int seconds);
 unsigned int eio_get_max_idle (void);
 unsigned int eio_get_idle_timeout (void);
 
+/* What workers that are started from now on are like; those that exist stay
+ * as they are.  [any thread] */
+
+/* Bytes of stack; 0 (initially) means what the library was built with.  Where
+ * the system refuses so few, they get more. */
+void eio_set_stack_size (size_t bytes);
+
+/* Their name, of which systems take 15 bytes; null (initially) means the
+ * process's name with "/eio". */
+void eio_set_thread_name (const char *name);
+
+/* Functions that each worker calls, with userdata, before its first request
+ * and after its last; null (initially) for none.  They may do what a request
+ * may do.  A worker calls the pair that was set when it was started. */
+void eio_set_thread_hooks (void (*on_start) (void *userdata),
+                           void (*on_stop) (void *userdata), void *userdata);
+
+/* The CPUs that they run on: size bytes of a cpu_set_t, null for those of the
+ * thread that called eio_init (initially).  Returns 0, or -1 with errno EINVAL
+ * for a set that is too large or empty, or ENOSYS where there is no such
+ * thing.  sched_setaffinity(2) */
+int eio_set_affinity (const void *cpuset, size_t size);
+
+/* Their I/O priority, as ioprio_set(2) takes it, 0 (initially) for the
+ * process's.  Returns 0, or -1 with errno EINVAL for a class that there is
+ * not, or ENOSYS where there is no such thing.  The system may refuse it
+ * silently. */
+int eio_set_ioprio (int ioprio);
+
 /* Requests submitted and not yet handed to finish.  A group counts until
  * eio_poll has looked at it, and again once its members are done.
  * [any thread] */

@@ -14,10 +14,12 @@
 #include <math.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -763,6 +765,245 @@ START_TEST (settings_are_read_back)
 END_TEST
 
 /*****************************************************************************
+ * What workers are like                                                     *
+ *****************************************************************************/
+
+static atomic_int starts, stops, stops_of_others;
+static int hook_data;
+static pthread_key_t started;
+
+static void
+hook_start (void *data)
+{
+  if (data == &hook_data)
+    ++starts;
+  pthread_setspecific (started, data);
+}
+
+static void
+hook_stop (void *data)
+{
+  if (data == &hook_data && pthread_getspecific (started) == data)
+    ++stops;
+}
+
+static void
+hook_stop_other (void *data)
+{
+  (void)data;
+  ++stops_of_others;
+}
+
+static void
+expect_start (eio_req *req)
+{
+  req->result = pthread_getspecific (started) == &hook_data;
+}
+
+START_TEST (hooks_run_around_the_work_of_each_worker)
+{
+  outcome o = { 0 };
+  int i;
+
+  pthread_key_create (&started, 0);
+  eio_set_thread_hooks (hook_start, hook_stop, &hook_data);
+  eio_custom (expect_start, 0, note, &o);
+  host_drain ();
+  assert_ok (o, 1);
+  for (i = 0; i < 4; ++i)
+    eio_custom (stay, 0, count, 0);
+  await_arrivals (4);
+  ck_assert_int_eq (starts, 4);
+  ck_assert_int_eq (stops, 0);
+  give (&let_go, 4);
+  host_drain ();
+
+  /* Those that exist stop as they were started. */
+  eio_set_thread_hooks (0, hook_stop_other, 0);
+  eio_set_parallel (2);
+  wait_until (stops == 2);
+  eio_set_max_parallel (0);
+  wait_until (stops == 4);
+  ck_assert_int_eq (starts, 4);
+  ck_assert_int_eq (stops_of_others, 0);
+
+  eio_set_parallel (1);
+  submit_nops (1);
+  host_drain ();
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (stops_of_others, 1); /* it has been waited for */
+}
+END_TEST
+
+static void
+hook_stop_slowly (void *data)
+{
+  nap (50);
+  hook_stop (data);
+}
+
+START_TEST (shutdown_waits_for_slow_hooks)
+{
+  pthread_key_create (&started, 0);
+  eio_set_thread_hooks (hook_start, hook_stop_slowly, &hook_data);
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  submit_nops (1);
+  host_drain ();
+  wait_until (eio_nthreads () == 0);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (starts, 1);
+  ck_assert_int_eq (stops, 1);
+}
+END_TEST
+
+START_TEST (shutdown_waits_for_hooks)
+{
+  int i;
+
+  pthread_key_create (&started, 0);
+  eio_set_thread_hooks (hook_start, hook_stop, &hook_data);
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  for (i = 1; i <= 100; ++i)
+    {
+      submit_nops (3);
+      ck_assert_int_eq (eio_shutdown (i % 2, -1), 0);
+      ck_assert_int_eq (starts, stops);
+      host_start (); /* keeps them */
+    }
+  ck_assert_int_ge (starts, 100);
+}
+END_TEST
+
+#ifdef __linux__
+static char worker_name[64];
+static size_t stack;
+static cpu_set_t cpus;
+static int ioprio;
+
+static void
+look_around (eio_req *req)
+{
+  pthread_attr_t attr;
+
+  pthread_getname_np (pthread_self (), worker_name, sizeof worker_name);
+  pthread_getattr_np (pthread_self (), &attr);
+  pthread_attr_getstacksize (&attr, &stack);
+  pthread_attr_destroy (&attr);
+  sched_getaffinity (0, sizeof cpus, &cpus);
+  ioprio = (int)syscall (SYS_ioprio_get, 1, 0);
+  req->result = 0;
+}
+
+static void
+look_at_a_new_worker (void)
+{
+  unsigned parallel = eio_get_parallel ();
+
+  eio_set_max_parallel (0);
+  eio_set_parallel (parallel);
+  eio_custom (look_around, 0, count, 0);
+  host_drain ();
+}
+
+START_TEST (workers_are_named)
+{
+  char usual[64];
+
+  look_at_a_new_worker ();
+  strcpy (usual, worker_name);
+  eio_set_thread_name ("io");
+  look_at_a_new_worker ();
+  ck_assert_str_eq (worker_name, "io");
+  eio_set_thread_name ("a name that is much too long");
+  look_at_a_new_worker ();
+  ck_assert_str_eq (worker_name, "a name that is ");
+  eio_init (0, 0);
+  host_start ();
+  look_at_a_new_worker ();
+  ck_assert_str_eq (worker_name, "a name that is ");
+  eio_set_thread_name (0);
+  look_at_a_new_worker ();
+  ck_assert_str_eq (worker_name, usual);
+}
+END_TEST
+
+START_TEST (workers_have_the_stack_that_was_asked_for)
+{
+  size_t usual;
+
+  look_at_a_new_worker ();
+  usual = stack;
+  eio_set_stack_size (3 * 1024 * 1024);
+  look_at_a_new_worker ();
+  ck_assert_uint_ge (stack, 3 * 1024 * 1024);
+  ck_assert_uint_lt (stack, 4 * 1024 * 1024);
+  eio_set_stack_size (1); /* as few as there may be */
+  look_at_a_new_worker ();
+  ck_assert_uint_gt (stack, 1);
+  eio_set_stack_size (0);
+  look_at_a_new_worker ();
+  ck_assert_uint_eq (stack, usual);
+}
+END_TEST
+
+START_TEST (workers_run_on_the_cpus_that_were_chosen)
+{
+  cpu_set_t all, one;
+  int cpu;
+
+  sched_getaffinity (0, sizeof all, &all);
+  for (cpu = CPU_SETSIZE - 1; !CPU_ISSET (cpu, &all); --cpu)
+    ;
+  CPU_ZERO (&one);
+  CPU_SET (cpu, &one);
+  ck_assert_int_eq (eio_set_affinity (&one, sizeof one), 0);
+  look_at_a_new_worker ();
+  ck_assert_int_eq (CPU_EQUAL (&cpus, &one), 1);
+
+  errno = 0;
+  CPU_ZERO (&one);
+  ck_assert_int_eq (eio_set_affinity (&one, sizeof one), -1);
+  ck_assert_int_eq (errno, EINVAL);
+  errno = 0;
+  ck_assert_int_eq (eio_set_affinity (&all, 1 << 20), -1);
+  ck_assert_int_eq (errno, EINVAL);
+
+  ck_assert_int_eq (eio_set_affinity (0, 0), 0);
+  look_at_a_new_worker ();
+  ck_assert_int_eq (CPU_EQUAL (&cpus, &all), 1);
+}
+END_TEST
+
+START_TEST (workers_have_an_io_priority)
+{
+  static const int wrong[] = { -1, 4 << 13, INT_MAX };
+  enum { BEST_EFFORT_7 = 2 << 13 | 7, IDLE = 3 << 13 };
+  int usual, i;
+
+  look_at_a_new_worker ();
+  usual = ioprio;
+  ck_assert_int_eq (eio_set_ioprio (BEST_EFFORT_7), 0);
+  look_at_a_new_worker ();
+  ck_assert_int_eq (ioprio, BEST_EFFORT_7);
+  ck_assert_int_eq (eio_set_ioprio (IDLE), 0);
+  look_at_a_new_worker ();
+  ck_assert_int_eq (ioprio, IDLE);
+  for (i = 0; i < LENGTH (wrong); ++i)
+    {
+      errno = 0;
+      ck_assert_int_eq (eio_set_ioprio (wrong[i]), -1);
+      ck_assert_int_eq (errno, EINVAL);
+    }
+  ck_assert_int_eq (eio_set_ioprio (0), 0);
+  look_at_a_new_worker ();
+  ck_assert_int_eq (ioprio, usual);
+}
+END_TEST
+#endif
+
+/*****************************************************************************
  * Functions in place of macros                                              *
  *****************************************************************************/
 
@@ -948,6 +1189,20 @@ add_settings (TCase *tc)
 }
 
 static void
+add_workers (TCase *tc)
+{
+  tcase_add_test (tc, hooks_run_around_the_work_of_each_worker);
+  tcase_add_test (tc, shutdown_waits_for_hooks);
+  tcase_add_test (tc, shutdown_waits_for_slow_hooks);
+#ifdef __linux__
+  tcase_add_test (tc, workers_are_named);
+  tcase_add_test (tc, workers_have_the_stack_that_was_asked_for);
+  tcase_add_test (tc, workers_run_on_the_cpus_that_were_chosen);
+  tcase_add_test (tc, workers_have_an_io_priority);
+#endif
+}
+
+static void
 add_functions (TCase *tc)
 {
   tcase_add_test (tc, accessors_give_the_members);
@@ -972,6 +1227,7 @@ main (void)
   add_limits (add_case (suite, "limits", 60, start, stop_workers));
   add_cancelled (add_case (suite, "cancelled", 60, start, stop_workers));
   add_settings (add_case (suite, "settings", 60, start, stop_workers));
+  add_workers (add_case (suite, "workers", 60, start, stop_workers));
   add_functions (add_case (suite, "functions", 60, start, stop_workers));
   return run_suite (suite);
 }
