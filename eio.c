@@ -69,7 +69,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -621,6 +620,8 @@ typedef struct
 {
   int fd;  /* is readable while it is lit; 0: there is none */
   int end; /* what is written to, to light it */
+  dev_t dev;
+  ino_t ino;
 } eio_sys_beacon;
 
 /* Descriptor 0 could be taken for none. */
@@ -662,6 +663,7 @@ eio_sys_make_pipe (int ends[2])
 static int
 eio_sys_make_beacon (eio_sys_beacon *beacon)
 {
+  struct stat st;
   int ends[2];
 
 #ifdef __linux__
@@ -672,9 +674,26 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
   if (eio_sys_make_pipe (ends))
     return -1;
 #endif
+  if (fstat (ends[0], &st))
+    memset (&st, 0, sizeof st);
+  beacon->dev = st.st_dev;
+  beacon->ino = st.st_ino;
   beacon->end = ends[1];
   beacon->fd = ends[0];
   return 0;
+}
+
+/* Programs that become daemons close all descriptors, and open others under
+ * these numbers. */
+static void
+eio_sys_check_beacon (eio_sys_beacon *beacon)
+{
+  struct stat st;
+
+  if (beacon->fd
+      && (fstat (beacon->fd, &st) || st.st_dev != beacon->dev
+          || st.st_ino != beacon->ino))
+    beacon->fd = 0;
 }
 
 static void
@@ -723,6 +742,14 @@ eio_sys_renew_beacon (eio_sys_beacon *beacon)
     }
 }
 
+static void
+eio_sys_nap (void)
+{
+  const struct timespec a_moment = { 0, 100000 };
+
+  nanosleep (&a_moment, 0);
+}
+
 static long
 eio_sys_thread_id (void)
 {
@@ -733,19 +760,15 @@ eio_sys_thread_id (void)
 #endif
 }
 
-/* Waits until a thread that has nothing left to do is no more, but not for
- * ever: its number may be another's. */
-static void
-eio_sys_await_end (long id)
+/* Whether a thread of this process has that number. */
+static int
+eio_sys_has_thread (long id)
 {
 #if defined __linux__ && defined SYS_tgkill
-  const struct timespec a_moment = { 0, 100000 };
-  int i;
-
-  for (i = 0; id && i < 100 && !syscall (SYS_tgkill, getpid (), id, 0); ++i)
-    nanosleep (&a_moment, 0);
+  return id && !syscall (SYS_tgkill, getpid (), id, 0);
 #else
   (void)id;
+  return 0;
 #endif
 }
 
@@ -914,8 +937,8 @@ eio_sys_set_traits (eio_sys_traits *traits)
 /* Seconds; any longer is as good as for ever, and may not fit a time_t. */
 #define ETP_MAX_IDLE_TIMEOUT 1000000000u
 
-/* Milliseconds, between looks where there is nothing to wait for. */
-#define ETP_NAP 5
+/* Nanoseconds between tries to start a thread, while somebody waits. */
+#define ETP_NAP 5000000u
 
 /* eio_req.eio_state */
 enum
@@ -932,6 +955,13 @@ enum
 {
   ETP_ABANDONED = 1, /* by eio_init: finish, and leave */
   ETP_INHERITED = 2  /* from a parent process: touch nothing */
+};
+
+/* etp_pool.draining: eio_shutdown */
+enum
+{
+  ETP_DRAIN = 1, /* all of it is executed, whatever the settings are */
+  ETP_CLOSE = 2  /* ... but cancelled before, also what is submitted */
 };
 
 /* eio_req.flags, of a group */
@@ -972,7 +1002,8 @@ struct etp_worker
   int counts;                           /* in pool->ndone, when it is done:
                                            one more may be started */
   int woken;                            /* taken off the idle stack */
-  long id;                              /* of one that is not joined */
+  long id;                              /* on pool->gone: of the thread, */
+  unsigned long long left;              /* and when it left */
   etp_worker *idle_prev, *idle_next;
   etp_worker *prev, *next;              /* pool->workers or pool->spares */
   etp_worker *made_before;              /* all structs, for leak checkers */
@@ -1033,6 +1064,7 @@ struct etp_pool
   etp_worker *workers;                  /* that have started */
   etp_worker *idle;                     /* stack, last parked on top */
   etp_worker *spares;                   /* structs for reuse */
+  etp_worker *gone;                     /* of those that were not joined */
   etp_worker *made;                     /* all structs */
   xcond_t left;                         /* nworkers fell, or limit rose */
   unsigned nidle;
@@ -1068,7 +1100,7 @@ struct etp_pool
   unsigned submit_limit;                /* 0: no limit */
   int finish_cancelled;
   int nothreads;                        /* EIO_NOTHREADS_ */
-  int closing;                          /* what is submitted is cancelled */
+  int draining;                         /* ETP_DRAIN, ETP_CLOSE */
 
   /* Atomic. */
   int stack_try;                        /* what worked last in
@@ -1098,6 +1130,8 @@ struct etp_pool
   int signalled;                        /* want_poll came after done_poll;
                                            also read without the lock */
   eio_sys_beacon beacon;                /* lit while that is set */
+  int has_arrival;
+  eio_sys_event arrival;                /* set when that is */
   void (*want_poll) (void);
   void (*done_poll) (void);
 
@@ -1113,10 +1147,12 @@ struct etp_pool
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
-  eio_req *feeding;                     /* groups whose feeders run */
+  eio_req *feeding;                     /* groups whose feeders run; others
+                                           look whether there are any */
   unsigned inline_left;                 /* of this poll's budget */
   int told;                             /* the last poll was ended by a
                                            callback's value */
+  unsigned long long end;               /* of eio_shutdown, 0: none */
 
   /* Answering at once, section 6. */
   etp_fs fs[16];                        /* by device; under reqlock */
@@ -1191,13 +1227,21 @@ etp_pop (etp_queue *queue)
 
 /* --- signal ------------------------------------------------------------- */
 
+/* Whether the poll thread executes nothing, even if nobody else does. */
+static int
+etp_refuses_work (etp_pool *pool)
+{
+  return ecb_load_relaxed (pool->nothreads) == EIO_NOTHREADS_FAIL
+         && !ecb_load_relaxed (pool->draining);
+}
+
 /* What eio_poll would find, and want_poll therefore announces. */
 static int
 etp_has_work (etp_pool *pool)
 {
   return ecb_load_seq_cst (pool->res_queue.fresh)
          || ecb_load_relaxed (pool->sorted.size)
-         || ecb_load_seq_cst (pool->stalled);
+         || (ecb_load_seq_cst (pool->stalled) && !etp_refuses_work (pool));
 }
 
 static void
@@ -1205,6 +1249,8 @@ etp_call_want (etp_pool *pool)
 {
   ecb_store_relaxed (pool->signalled, 1);
   eio_sys_set_beacon (&pool->beacon, 1);
+  if (pool->has_arrival)
+    eio_sys_set_event (&pool->arrival);
   if (pool->want_poll)
     pool->want_poll ();
 }
@@ -1271,6 +1317,7 @@ etp_poll_fd (etp_pool *pool)
   int fd;
 
   X_LOCK (pool->siglock);
+  eio_sys_check_beacon (&pool->beacon);
   if (!pool->beacon.fd && !eio_sys_make_beacon (&pool->beacon)
       && pool->signalled)
     eio_sys_set_beacon (&pool->beacon, 1);
@@ -1455,6 +1502,10 @@ etp_new_worker (etp_pool *pool)
   w = pool->spares;
   if (w)
     pool->spares = w->next;
+  else if ((w = pool->gone) && !eio_sys_has_thread (w->id))
+    pool->gone = w->next;
+  else
+    w = 0;
   eio_sys_get_name (&pool->traits);
   if (!ecb_load_relaxed (pool->pid))
     ecb_store_relaxed (pool->pid, getpid ());
@@ -1674,11 +1725,17 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
   pool->have_corpse = pool->nwaiting > 0;
   pool->corpse = w->tid;
   if (pool->have_corpse)
-    w->id = 0;
+    {
+      w->next = pool->spares;
+      pool->spares = w;
+    }
   else
-    pthread_detach (w->tid);
-  w->next = pool->spares;
-  pool->spares = w;
+    {
+      pthread_detach (w->tid);
+      w->left = eio_sys_now ();
+      w->next = pool->gone;
+      pool->gone = w;
+    }
   pool->nstopping += !!wishes->on_stop;
   X_UNLOCK (pool->reqlock);
 
@@ -1772,8 +1829,7 @@ etp_run_here (etp_pool *pool)
   int had_pipe;
 
   X_LOCK (pool->reqlock);
-  if (!pool->nworkers && pool->limit
-      && ecb_load_relaxed (pool->nothreads) != EIO_NOTHREADS_FAIL)
+  if (!pool->nworkers && pool->limit && !etp_refuses_work (pool))
     {
       req = etp_pop (&pool->house_queue);
       if (!req)
@@ -1887,6 +1943,7 @@ static void
 etp_take_beacon (etp_pool *pool, etp_pool *old)
 {
   X_LOCK (old->siglock);
+  eio_sys_check_beacon (&old->beacon);
   pool->beacon = old->beacon;
   if (old->signalled)
     eio_sys_set_beacon (&old->beacon, 0);
@@ -1961,6 +2018,7 @@ static void
 etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
 {
   X_LOCK (pool->siglock);
+  eio_sys_check_beacon (&pool->beacon);
   ecb_store_relaxed (pool->want_poll, want_poll);
   ecb_store_relaxed (pool->done_poll, done_poll);
   X_UNLOCK (pool->siglock);
@@ -2094,6 +2152,14 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
 
 /* --- groups ------------------------------------------------------------- */
 
+static void
+etp_mark_cancelled (eio_req *req)
+{
+  ecb_store_relaxed (req->cancelled, 1);
+  if (req->type == EIO_GROUP)
+    req->feed = 0;
+}
+
 /* Puts a group that waits back among the results, to be looked at. */
 static void
 etp_file_group (eio_req *grp)
@@ -2125,14 +2191,14 @@ etp_call_feeder (eio_req *grp)
 
   grp->eio_frame = (size_t)__builtin_alloca (size);
   grp->eio_chain = pool->feeding;
-  pool->feeding = grp;
+  ecb_store_relaxed (pool->feeding, grp);
 
   EIO_FEED (grp);
 
   for (link = &pool->feeding; *link && *link != grp;)
     link = &(*link)->eio_chain;
   if (*link)
-    *link = grp->eio_chain;
+    ecb_store_relaxed (*link, grp->eio_chain);
 }
 
 /* Calls the feeder until there are enough members, or it adds none. */
@@ -2141,8 +2207,8 @@ etp_feed (eio_req *grp)
 {
   if (grp->flags & ETP_FLAG_FEEDING)
     return;
-  if (grp->feed && ecb_load_relaxed (grp->eio_pool->closing))
-    grp->feed = 0;
+  if (grp->feed && ecb_load_relaxed (grp->eio_pool->draining) == ETP_CLOSE)
+    etp_mark_cancelled (grp);
 
   while (grp->feed && grp->int2 > 0 && grp->size < (unsigned long)grp->int2
          && !EIO_CANCELLED (grp))
@@ -2191,14 +2257,6 @@ etp_member_left (eio_req *grp)
   --grp->size;
   etp_feed (grp);
   etp_file_if_empty (grp);
-}
-
-static void
-etp_mark_cancelled (eio_req *req)
-{
-  ecb_store_relaxed (req->cancelled, 1);
-  if (req->type == EIO_GROUP)
-    req->feed = 0;
 }
 
 /* Walks the tree of members by its links: it may be deeper than the stack. */
@@ -2343,7 +2401,7 @@ etp_settle (etp_pool *pool, size_t end)
 
   while ((grp = pool->feeding) && grp->eio_frame <= end)
     {
-      pool->feeding = grp->eio_chain;
+      ecb_store_relaxed (pool->feeding, grp->eio_chain);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
       etp_file_if_empty (grp);
     }
@@ -2393,6 +2451,10 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
         return 0;
     }
 
+  /* A shutdown cancels groups by their members, as they come. */
+  if (req->grp && EIO_CANCELLED (req)
+      && ecb_load_relaxed (pool->draining) == ETP_CLOSE)
+    etp_mark_cancelled (req->grp);
   tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
          || !EIO_CANCELLED (req);
   if (req->type != EIO_GROUP)
@@ -2474,14 +2536,14 @@ etp_submit (etp_pool *pool, eio_req *req)
   req->eio_state = ETP_QUEUED;
   ecb_add_relaxed (pool->nreqs, 1);
 
+  if (ecb_expect_false (ecb_load_relaxed (pool->draining) == ETP_CLOSE))
+    etp_mark_cancelled (req);
   if (req->type == EIO_GROUP)
     etp_publish (pool, req);
   else
     {
       req->result = 0;
       req->errorno = 0;
-      if (ecb_expect_false (ecb_load_relaxed (pool->closing)))
-        etp_mark_cancelled (req);
       if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
           && etp_try_inline (pool, req))
         etp_publish (pool, req);
@@ -2515,6 +2577,8 @@ etp_get_poll_limits (etp_pool *pool)
   limits.time = etp_get_max_poll_time (pool);
   if (limits.time)
     limits.time += eio_sys_now ();
+  if (pool->end && (!limits.time || limits.time > pool->end))
+    limits.time = pool->end;
   return limits;
 }
 
@@ -2522,7 +2586,8 @@ etp_get_poll_limits (etp_pool *pool)
 static int
 etp_end_poll (etp_pool *pool)
 {
-  if (!etp_settle_signal (pool))
+  if (!etp_settle_signal (pool)
+      && !(ecb_load_relaxed (pool->stalled) && etp_refuses_work (pool)))
     return 0;
   errno = EAGAIN;
   return -1;
@@ -2552,7 +2617,10 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope, int *told)
         etp_announce (pool);
       finished = etp_finish (pool, scope, req, &res);
       if (ecb_load_relaxed (pool->over))
-        return res;
+        {
+          *told = res != 0;
+          return res;
+        }
       if (!finished)
         continue;
       if (res)
@@ -2602,8 +2670,9 @@ etp_poll_scoped (etp_pool *pool)
       etp_discount_results (pool);
       etp_return_to_scope (pool, scope);
       etp_close_scope (pool);
-      pool->told = told;
     }
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
+    pool->told = told;
   return res;
 }
 
@@ -2627,41 +2696,69 @@ etp_npending (etp_pool *pool)
   return n > 0 ? n : 0; /* see etp_publish */
 }
 
-/* Waits for the signal, or a moment where it cannot be waited for. */
-static void
-etp_await_signal (etp_pool *pool, int ms)
+/* What callbacks left behind comes first. */
+static void ecb_noinline
+etp_settle_here (etp_pool *pool)
 {
-  struct pollfd watch = { 0, POLLIN, 0 };
-  int can_wait = !ecb_load_relaxed (pool->stalled);
+  size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
 
-  watch.fd = can_wait ? etp_poll_fd (pool) : -1;
-  if (watch.fd < 0 && (unsigned)ms > ETP_NAP)
-    ms = ETP_NAP;
-  poll (&watch, watch.fd >= 0, ms);
+  if (pool->scope || pool->feeding)
+    etp_settle (pool, frame + ETP_INNER_SCOPE_STACK);
+}
+
+/* Whether the signal can be waited for, from now on. */
+static int
+etp_has_arrival (etp_pool *pool)
+{
+  int res;
+
+  X_LOCK (pool->siglock);
+  if (!pool->has_arrival)
+    pool->has_arrival = !eio_sys_init_event (&pool->arrival);
+  res = pool->has_arrival;
+  X_UNLOCK (pool->siglock);
+  return res;
+}
+
+/* Waits until something may have changed. */
+static void
+etp_await_signal (etp_pool *pool, unsigned long long end)
+{
+  unsigned long long soon = eio_sys_now () + ETP_NAP;
+
+  if (ecb_load_relaxed (pool->stalled) && (!end || end > soon))
+    end = soon; /* try again to start a thread */
+  if (!etp_has_arrival (pool))
+    eio_sys_nap ();
+  else if (!etp_settle_signal (pool))
+    eio_sys_await_event (&pool->arrival, end);
+  else if (!etp_npending (pool))
+    eio_sys_nap (); /* until a worker has counted what it pushed */
+}
+
+static int
+etp_is_late (unsigned long long end)
+{
+  return end && eio_sys_now () >= end;
 }
 
 /* Waits until there are results, and returns how many; or until nothing is
  * outstanding, or time is over, and returns 0. */
 static int
-etp_wait (etp_pool *pool, eio_tstamp timeout)
+etp_wait (etp_pool *pool, unsigned long long end)
 {
-  unsigned long long end = timeout >= 0 ? eio_sys_now () + eio_sys_ns (timeout)
-                                        : 0;
-
+  etp_settle_here (pool);
   for (;;)
     {
-      unsigned long long now = end ? eio_sys_now () : 0;
-      unsigned long long ms = (end - now + 999999) / 1000000;
       int n = etp_npending (pool);
 
       if (n || !ecb_load_relaxed (pool->nreqs)
-          || ecb_load_relaxed (pool->over) || (end && now >= end))
+          || ecb_load_relaxed (pool->over) || etp_is_late (end))
         return n;
       if (ecb_load_relaxed (pool->start_failed))
         etp_maybe_start_thread (pool);
-      if (!etp_npending (pool)
-          && (!etp_settle_signal (pool) || ecb_load_relaxed (pool->stalled)))
-        etp_await_signal (pool, !end ? -1 : ms < INT_MAX ? (int)ms : INT_MAX);
+      if (!etp_npending (pool))
+        etp_await_signal (pool, end);
     }
 }
 
@@ -2682,10 +2779,9 @@ etp_poll (etp_pool *pool)
   int res = etp_poll_once (pool);
 
   while (most && etp_is_above (pool, most)
-         && !(ecb_load_relaxed (pool->stalled)
-              && ecb_load_relaxed (pool->nothreads)))
+         && !(ecb_load_relaxed (pool->stalled) && etp_refuses_work (pool)))
     {
-      etp_wait (pool, -1);
+      etp_wait (pool, 0);
       res = etp_poll_once (pool);
     }
   return res;
@@ -2699,19 +2795,13 @@ etp_flush (etp_pool *pool)
   while (!pool->told && !ecb_load_relaxed (pool->over)
          && ecb_load_relaxed (pool->nreqs))
     {
-      etp_wait (pool, -1);
+      etp_wait (pool, 0);
       res = etp_poll_once (pool);
     }
   return pool->told ? res : 0;
 }
 
 /* --- shutdown ----------------------------------------------------------- */
-
-static int
-etp_is_late (unsigned long long end)
-{
-  return end && eio_sys_now () >= end;
-}
 
 /* Whether a callback runs that an eio_poll of this pool called, as seen from a
  * function whose stretch of the stack ends at end. */
@@ -2746,31 +2836,47 @@ etp_cancel_queued (etp_pool *pool)
   X_UNLOCK (pool->reqlock);
 }
 
-/* Polls until nothing is outstanding. Returns 0 if time is over before. */
+/* Polls until nothing is outstanding, with a worker at least. Returns 0 if time
+ * is over before. */
 static int
-etp_drain (etp_pool *pool, unsigned long long end)
+etp_drain (etp_pool *pool, unsigned long long end, int *raised)
 {
+  pool->end = end;
   for (;;)
     {
-      eio_tstamp left = -1;
+      unsigned long long soon = eio_sys_now () + 10 * ETP_NAP;
 
+      if (!ecb_load_relaxed (pool->limit))
+        {
+          *raised = 1;
+          etp_set_parallel (pool, 1);
+        }
       etp_poll_once (pool);
-      if (!ecb_load_relaxed (pool->nreqs) || ecb_load_relaxed (pool->over))
-        return 1;
-      if (etp_is_late (end))
-        return 0;
-      if (end)
-        left = (eio_tstamp)(end - eio_sys_now ()) / 1e9;
-      etp_wait (pool, end && left < 0 ? 0 : left);
+      if (ecb_load_relaxed (pool->over) || !ecb_load_relaxed (pool->nreqs)
+          || etp_is_late (end))
+        break;
+      etp_wait (pool, end && end < soon ? end : soon);
     }
+  if (ecb_load_relaxed (pool->over))
+    return 1;
+  pool->end = 0;
+  return !ecb_load_relaxed (pool->nreqs);
 }
 
-/* Has all workers leave, and joins them. Returns 0 if time is over before. */
+/* Whether a thread is at its very end. Its number may be another's later. */
+static int
+etp_is_leaving (const etp_worker *w)
+{
+  return eio_sys_has_thread (w->id)
+         && eio_sys_now () - w->left < 10 * 1000000000ull;
+}
+
+/* Has all workers leave, and waits for their threads to end. Returns 0 if time
+ * is over before. */
 static int
 etp_join_workers (etp_pool *pool, unsigned long long end)
 {
-  const struct timespec a_moment = { 0, 100000 };
-  int gone, have_corpse;
+  int all, have_corpse;
   xthread_t corpse;
   etp_worker *w;
 
@@ -2780,11 +2886,11 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   while ((pool->nworkers || pool->nstopping) && !etp_is_late (end))
     {
       X_UNLOCK (pool->reqlock);
-      nanosleep (&a_moment, 0);
+      eio_sys_nap ();
       X_LOCK (pool->reqlock);
     }
   --pool->nwaiting;
-  gone = !pool->nworkers && !pool->nstopping;
+  all = !pool->nworkers && !pool->nstopping;
   have_corpse = pool->have_corpse;
   corpse = pool->corpse;
   pool->have_corpse = 0;
@@ -2792,10 +2898,16 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
 
   if (have_corpse)
     pthread_join (corpse, 0);
-  etp_keep_house_here (pool);
-  for (w = gone ? pool->made : 0; w; w = w->made_before)
-    eio_sys_await_end (w->id);
-  return gone;
+  if (all)
+    etp_keep_house_here (pool);
+  for (w = all ? pool->gone : 0; w; w = w->next)
+    while (etp_is_leaving (w))
+      {
+        if (etp_is_late (end))
+          return 0;
+        eio_sys_nap ();
+      }
+  return all;
 }
 
 /* Frees what a pool without workers has. */
@@ -5035,10 +5147,17 @@ eio_poll_fd (void)
   return etp_poll_fd (EIO__POOL);
 }
 
+/* When so many seconds will be over; 0: never. */
+static unsigned long long
+eio__end_of (eio_tstamp timeout)
+{
+  return timeout >= 0 ? eio_sys_now () + eio_sys_ns (timeout) : 0;
+}
+
 int
 eio_poll_wait (eio_tstamp timeout)
 {
-  return etp_wait (EIO__POOL, timeout);
+  return etp_wait (EIO__POOL, eio__end_of (timeout));
 }
 
 int
@@ -5069,12 +5188,14 @@ eio__is_within (etp_pool *current)
   return 0;
 }
 
+/* Earlier lives come to their ends first: what their workers submit belongs to
+ * this one. */
 static int
-eio__join_all (etp_pool *current, unsigned long long end)
+eio__join_older (etp_pool *current, unsigned long long end)
 {
   etp_pool *pool;
 
-  EIO__FOR_LIVES (pool, current)
+  EIO__FOR_LIVES (pool, current->older)
     if (!etp_join_workers (pool, end))
       return 0;
   return 1;
@@ -5122,41 +5243,66 @@ eio__forget_all (etp_pool *pool)
   ecb_store_release (eio__default_pool, first);
 }
 
+/* Brings a life to rest. Returns 0 if time is over before. Hooks may submit as
+ * workers leave, and callbacks may begin another life. */
+static int
+eio__rest (etp_pool *pool, int how, unsigned long long end)
+{
+  int raised = 0, rests = 0;
+  unsigned limit;
+
+  ecb_store_relaxed (pool->draining, how);
+  if (how == ETP_CLOSE)
+    etp_cancel_queued (pool);
+  do
+    {
+      if (!etp_drain (pool, end, &raised))
+        break;
+      if (ecb_load_relaxed (pool->over))
+        return 1;
+      limit = ecb_load_relaxed (pool->limit);
+      rests = etp_join_workers (pool, end);
+      etp_set_parallel (pool, limit);
+    }
+  while (rests && ecb_load_relaxed (pool->nreqs));
+
+  if (raised && ecb_load_relaxed (pool->limit) == 1)
+    etp_set_parallel (pool, 0);
+  ecb_store_relaxed (pool->draining, 0);
+  return rests;
+}
+
 int ecb_cold
 eio_shutdown (int mode, eio_tstamp timeout)
 {
-  etp_pool *pool = EIO__POOL;
-  unsigned limit = ecb_load_relaxed (pool->limit);
-  unsigned long long end = timeout >= 0 ? eio_sys_now () + eio_sys_ns (timeout)
-                                        : 0;
+  int how = mode == EIO_SHUTDOWN_CANCEL ? ETP_CLOSE : ETP_DRAIN;
+  unsigned long long end = eio__end_of (timeout);
+  etp_pool *pool;
 
   if (mode != EIO_SHUTDOWN_DRAIN && mode != EIO_SHUTDOWN_CANCEL)
     {
       errno = EINVAL;
       return -1;
     }
-  if (eio__is_within (pool))
+  if (eio__is_within (EIO__POOL))
     {
       errno = EDEADLK;
       return -1;
     }
 
-  if (mode == EIO_SHUTDOWN_CANCEL)
+  do
     {
-      ecb_store_relaxed (pool->closing, 1);
-      etp_cancel_queued (pool);
+      pool = EIO__POOL;
+      if (!eio__join_older (pool, end) || !eio__rest (pool, how, end))
+        {
+          errno = ETIMEDOUT;
+          return -1;
+        }
+      if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+        return 0; /* a callback forked, and this is the child */
     }
-  if (!limit)
-    etp_set_parallel (pool, 1);
-  if (!etp_drain (pool, end) || !eio__join_all (pool, end))
-    {
-      ecb_store_relaxed (pool->closing, 0);
-      etp_set_parallel (pool, limit);
-      errno = ETIMEDOUT;
-      return -1;
-    }
+  while (pool != EIO__POOL);
 
-  ecb_store_relaxed (pool->limit, limit);
   eio__forget_all (pool);
   return 0;
 }
@@ -5225,7 +5371,7 @@ eio_set_finish_cancelled (int on)
 void
 eio_set_nothreads (int mode)
 {
-  ecb_store_relaxed (EIO__POOL->nothreads, mode);
+  ecb_store_relaxed (EIO__POOL->nothreads, mode == EIO_NOTHREADS_FAIL);
 }
 
 void
@@ -5417,14 +5563,16 @@ eio_submit (eio_req *req)
   etp_submit (EIO__POOL, req);
 }
 
-/* Whether no more may be submitted; then with errno. */
+/* Whether no more may be submitted; then with errno. Feeders have a limit of
+ * their own, and would be taken to have nothing more. */
 static int
 eio__refuses (void)
 {
   etp_pool *pool = EIO__POOL;
   unsigned limit = ecb_load_relaxed (pool->submit_limit);
 
-  if (!limit || ecb_load_relaxed (pool->nreqs) < limit)
+  if (!limit || ecb_load_relaxed (pool->nreqs) < limit
+      || ecb_load_relaxed (pool->feeding))
     return 0;
   errno = EAGAIN;
   return 1;

@@ -360,7 +360,8 @@ unsigned int eio_version (void);
  * pthread_atfork handler.
  *
  * want_poll: called on any thread when eio_poll has something to do.
- * done_poll: called inside eio_poll when nothing is left to do.
+ * done_poll: called inside eio_poll, or what polls or waits for you, when
+ * nothing is left to do.
  * The two alternate strictly, want_poll first, never two at once; neither
  * may call the library.  Either may be null.
  *
@@ -390,8 +391,7 @@ int eio_poll_fd (void);
 /* Blocks until there are results for eio_poll, and returns how many; or until
  * nothing is outstanding, or for so many seconds (< 0 or NaN: no limit), and
  * returns 0.  It calls no callbacks; where no thread can be had, it executes
- * a request.  poll(2) on eio_poll_fd, or naps where that cannot be had.
- * [poll thread] */
+ * a request.  [poll thread] */
 int eio_poll_wait (eio_tstamp timeout);
 
 /* Polls and waits until nothing is outstanding.  Returns 0, or at once the
@@ -402,8 +402,9 @@ int eio_flush (void);
  * the library has of its own, so that it may be unloaded.  Before that, with
  * EIO_SHUTDOWN_DRAIN, everything that is outstanding is executed and finished,
  * what callbacks submit included; with EIO_SHUTDOWN_CANCEL, what is queued is
- * cancelled, and so is what callbacks submit, feeders are dropped, and what
- * executes is finished.  Values of callbacks are ignored.
+ * cancelled, and so are what callbacks submit, and groups that thereby lose
+ * members or feeders; what executes is finished.  Values of callbacks are
+ * ignored.
  *
  * timeout: seconds; < 0 or NaN: no limit.
  * Returns 0: eio_poll_fd's descriptor is closed, want_poll and done_poll are
@@ -432,8 +433,8 @@ void eio_set_max_outstanding (unsigned int nreqs);
 unsigned int eio_get_max_outstanding (void);
 
 /* While nreqs requests are outstanding, eio_grp and the wrappers return null
- * and eio_try_submit -1, with errno EAGAIN.  0 (initially) means no limit.
- * [any thread] */
+ * and eio_try_submit -1, with errno EAGAIN; but not in feeders, which have
+ * limits of their own.  0 (initially) means no limit.  [any thread] */
 void eio_set_submit_limit (unsigned int nreqs);
 unsigned int eio_get_submit_limit (void);
 
@@ -444,9 +445,9 @@ unsigned int eio_get_submit_limit (void);
 void eio_set_finish_cancelled (int on);
 
 /* What happens while no thread at all can be had: EIO_NOTHREADS_RUN
- * (initially): each eio_poll executes a request.  EIO_NOTHREADS_FAIL: it
- * returns -1 with errno EAGAIN, and requests wait until there is a thread.
- * [any thread] */
+ * (initially): each eio_poll executes a request.  EIO_NOTHREADS_FAIL: it tries
+ * again to start a thread, and returns -1 with errno EAGAIN if it cannot; it
+ * is not asked for, so call it from time to time.  [any thread] */
 enum {
   EIO_NOTHREADS_RUN  = 0,
   EIO_NOTHREADS_FAIL = 1

@@ -323,6 +323,34 @@ START_TEST (child_has_a_descriptor_of_its_own)
 }
 END_TEST
 
+/* As daemons do: the number is then a file's. */
+START_TEST (descriptor_that_was_closed_is_let_alone)
+{
+  int fd = eio_poll_fd (), file, status;
+  pid_t pid = fork ();
+
+  if (!pid)
+    {
+      char bytes[16];
+
+      alarm (20);
+      close (fd);
+      file = open (scratch_path ("mine"), O_RDWR | O_CREAT, 0600);
+      need (file == fd);
+      need (write (file, "abc", 3) == 3);
+      need (eio_init (0, 0) == 0);
+      submit_nops (3);
+      need (eio_flush () == 0);
+      need (eio_poll_fd () != fd);
+      need (lseek (file, 0, SEEK_CUR) == 3);
+      need (pread (file, bytes, sizeof bytes, 0) == 3);
+      _exit (0);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+}
+END_TEST
+
 /*****************************************************************************
  * Waiting                                                                   *
  *****************************************************************************/
@@ -420,6 +448,17 @@ START_TEST (wait_works_in_a_callback)
   eio_nop (0, wait_within, 0);
   host_drain ();
   ck_assert_int_eq (finished, 2);
+}
+END_TEST
+
+START_TEST (waiting_takes_no_descriptor)
+{
+  int fds = count_fds ();
+
+  eio_busy (0.01, 0, count, 0);
+  ck_assert_int_eq (eio_poll_wait (-1), 1);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
 
@@ -582,6 +621,26 @@ START_TEST (submissions_are_refused_at_the_limit)
   ck_assert_int_eq (finished, 1);
   ck_assert_int_eq (eio_try_submit (&reqs[1]), 0);
   host_drain ();
+}
+END_TEST
+
+static void
+feed_20 (eio_req *grp)
+{
+  static int fed;
+
+  if (fed++ < 20)
+    eio_grp_add (grp, eio_nop (0, count, 0));
+}
+
+START_TEST (feeders_are_exempt_from_the_limit)
+{
+  eio_req *grp = eio_grp (count, 0);
+
+  eio_set_submit_limit (1);
+  eio_grp_feed (grp, feed_20, 5);
+  host_drain ();
+  ck_assert_int_eq (finished, 21);
 }
 END_TEST
 
@@ -1145,6 +1204,7 @@ add_descriptor (TCase *tc)
   tcase_add_test (tc, lack_of_descriptors_is_told);
   tcase_add_test (tc, descriptor_alone_drives_a_loop);
   tcase_add_loop_test (tc, child_has_a_descriptor_of_its_own, 0, 2);
+  tcase_add_test (tc, descriptor_that_was_closed_is_let_alone);
 }
 
 static void
@@ -1155,6 +1215,7 @@ add_waiting (TCase *tc)
   tcase_add_test (tc, wait_ends_when_time_is_over);
   tcase_add_test (tc, wait_is_not_ended_by_a_signal);
   tcase_add_test (tc, wait_works_in_a_callback);
+  tcase_add_test (tc, waiting_takes_no_descriptor);
   tcase_add_test (tc, flush_leaves_nothing);
   tcase_add_test (tc, flush_returns_what_a_callback_does);
   tcase_add_test (tc, flush_is_not_ended_by_values_of_inner_polls);
@@ -1168,6 +1229,7 @@ add_limits (TCase *tc)
   tcase_add_test (tc, blocking_poll_is_ended_by_a_callback);
   tcase_add_test (tc, poll_does_not_block_while_no_worker_is_allowed);
   tcase_add_test (tc, submissions_are_refused_at_the_limit);
+  tcase_add_test (tc, feeders_are_exempt_from_the_limit);
 }
 
 static void

@@ -378,6 +378,150 @@ START_TEST (callback_that_was_left_is_no_obstacle)
 }
 END_TEST
 
+static int
+begin_anew (eio_req *req)
+{
+  eio_init (0, 0);
+  eio_nop (0, count, 0);
+  return count (req);
+}
+
+/* Of the life that there is then. */
+START_TEST (callbacks_may_begin_another_life)
+{
+  static eio_req req = { .type = EIO_NOP, .finish = begin_anew };
+
+  eio_submit (&req);
+  wait_until (eio_npending () == 1);
+  ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
+  if (modes[_i] == EIO_SHUTDOWN_DRAIN)
+    ck_assert_int_eq (finished, 2);
+  else
+    ck_assert_int_ge (finished, 1);
+  ck_assert_uint_eq (eio_nreqs (), 0);
+  wait_until (count_threads () == threads);
+  expect_to_work ();
+}
+END_TEST
+
+static pid_t child = -1;
+
+static int
+fork_within (eio_req *req)
+{
+  child = fork ();
+  if (!child)
+    alarm (20);
+  return count (req);
+}
+
+START_TEST (callbacks_may_fork)
+{
+  int status;
+
+  eio_nop (0, fork_within, 0);
+  wait_until (eio_npending () == 1);
+  ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
+  if (!child)
+    {
+      finished = 0;
+      eio_init (0, 0);
+      eio_nop (0, count, 0);
+      if (eio_flush () || finished != 1 || eio_shutdown (modes[_i], -1)
+          || eio_shutdown (modes[_i], -1) || eio_init (0, 0))
+        _exit (1);
+      _exit (0);
+    }
+  ck_assert_int_eq (waitpid (child, &status, 0), child);
+  ck_assert_int_eq (status, 0);
+  assert_nothing_is_left ();
+}
+END_TEST
+
+static int
+group_after_group (eio_req *grp)
+{
+  (void)grp;
+  ++finished;
+  eio_grp (group_after_group, 0);
+  return 0;
+}
+
+START_TEST (groups_without_end_do_not_outlast_time)
+{
+  double begin = now ();
+
+  eio_grp (group_after_group, 0);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.05), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  ck_assert_int_gt (finished, 1);
+  ck_assert (now () - begin < 10);
+  shut_down (EIO_SHUTDOWN_CANCEL);
+}
+END_TEST
+
+START_TEST (groups_that_lose_members_are_cancelled)
+{
+  probe outer, grp, member, whole, done;
+
+  probe_submit (&whole, EIO_GROUP);
+  probe_add (&whole, &done, EIO_NOP);
+  wait_until (eio_nready () == 0);
+  eio_set_max_parallel (0);
+  probe_submit (&outer, EIO_GROUP);
+  probe_add (&outer, &grp, EIO_GROUP);
+  probe_add (&grp, &member, EIO_NOP);
+  shut_down (EIO_SHUTDOWN_CANCEL);
+  assert_dropped (&member);
+  assert_dropped (&grp);
+  assert_dropped (&outer);
+  assert_done (&done);
+  assert_done (&whole);
+}
+END_TEST
+
+static eio_req late = { .type = EIO_NOP, .finish = count };
+
+static void
+stay_and_submit (eio_req *req)
+{
+  stay (req);
+  eio_submit (&late);
+}
+
+START_TEST (what_workers_of_earlier_lives_submit_is_not_lost)
+{
+  static eio_req req = { .type = EIO_CUSTOM, .feed = stay_and_submit };
+  pthread_t other;
+
+  eio_submit (&req);
+  await_arrivals (1);
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  pthread_create (&other, 0, let_go_later, (void *)1);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  pthread_join (other, 0);
+  ck_assert_int_eq (finished, 1);
+}
+END_TEST
+
+static int
+allow_no_worker (eio_req *req)
+{
+  eio_set_parallel (0);
+  eio_nop (0, count, 0);
+  return count (req);
+}
+
+START_TEST (limit_of_0_does_not_keep_it_from_draining)
+{
+  eio_nop (0, allow_no_worker, 0);
+  eio_nop (0, allow_no_worker, 0);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finished, 4);
+  ck_assert_uint_eq (eio_get_parallel (), 0);
+}
+END_TEST
+
 START_TEST (unknown_modes_are_refused)
 {
   static const int wrong[] = { -1, 2, INT_MAX };
@@ -527,6 +671,12 @@ main (void)
   tcase_add_loop_test (tc, workers_of_earlier_lives_are_waited_for, 0, 2);
   tcase_add_test (tc, nobody_waits_for_himself);
   tcase_add_loop_test (tc, callback_that_was_left_is_no_obstacle, 0, 2);
+  tcase_add_loop_test (tc, callbacks_may_begin_another_life, 0, 2);
+  tcase_add_loop_test (tc, callbacks_may_fork, 0, 2);
+  tcase_add_test (tc, groups_without_end_do_not_outlast_time);
+  tcase_add_test (tc, groups_that_lose_members_are_cancelled);
+  tcase_add_test (tc, what_workers_of_earlier_lives_submit_is_not_lost);
+  tcase_add_test (tc, limit_of_0_does_not_keep_it_from_draining);
   tcase_add_test (tc, unknown_modes_are_refused);
   tcase_add_loop_test (tc, settings_are_kept_and_callbacks_forgotten, 0, 2);
   tcase_add_test (tc, it_can_be_shut_down_a_thousand_times_under_load);
