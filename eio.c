@@ -2891,9 +2891,9 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
     }
   --pool->nwaiting;
   all = !pool->nworkers && !pool->nstopping;
-  have_corpse = pool->have_corpse;
+  have_corpse = all && pool->have_corpse; /* else it may be in on_stop */
   corpse = pool->corpse;
-  pool->have_corpse = 0;
+  pool->have_corpse &= !all;
   X_UNLOCK (pool->reqlock);
 
   if (have_corpse)

@@ -916,6 +916,23 @@ START_TEST (shutdown_waits_for_slow_hooks)
 }
 END_TEST
 
+START_TEST (shutdown_does_not_wait_too_long_for_hooks)
+{
+  double begin;
+
+  pthread_key_create (&started, 0);
+  eio_set_thread_hooks (hook_start, hook_stop_slowly, &hook_data);
+  submit_nops (1);
+  host_drain ();
+  begin = now ();
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.01), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  ck_assert (stops == 0 || now () - begin >= 0.05);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (stops, 1);
+}
+END_TEST
+
 START_TEST (shutdown_waits_for_hooks)
 {
   int i;
@@ -1255,6 +1272,7 @@ add_workers (TCase *tc)
 {
   tcase_add_test (tc, hooks_run_around_the_work_of_each_worker);
   tcase_add_test (tc, shutdown_waits_for_hooks);
+  tcase_add_test (tc, shutdown_does_not_wait_too_long_for_hooks);
   tcase_add_test (tc, shutdown_waits_for_slow_hooks);
 #ifdef __linux__
   tcase_add_test (tc, workers_are_named);
