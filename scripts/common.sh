@@ -39,6 +39,9 @@ need ()
 NEED_BUILD="gcc g++ libc6-dev make autoconf automake libtool pkg-config perl"
 NEED_TESTS="check findutils binutils"
 
+# What tests of examples do without, if they must.
+NEED_EXAMPLES="python3 libev-dev libuv1-dev libevent-dev libglib2.0-dev"
+
 # copy_sources FROM TO: copies the files that are in the source directory, not
 # what was built there: git knows them in a checkout, and make cleans the copy
 # of a release.  It ends in TO, which it makes.

@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The libeio authors
+
+# The examples of event loops work with the real loops.  One whose library is
+# not installed is left out with a message; and all but our own where a
+# sanitizer would look at libraries that were built without it.
+
+: "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}"
+LC_ALL=C
+export LC_ALL
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/loops.XXXXXX") || exit 99
+trap 'rm -rf "$tmp"' EXIT
+failed=0 run=0 foreign=yes
+case $CFLAGS in *-fsanitize*) foreign= ;; esac
+
+# build NAME FLAG...; the flags are to be split.
+# shellcheck disable=SC2086
+build ()
+{
+  source=$top_srcdir/examples/loop_$1.c
+  name=$1
+  shift
+  "$top_builddir/libtool" --silent --mode=link --tag=CC $CC $CPPFLAGS $CFLAGS \
+    -Wall -Wextra -Werror -I"$top_srcdir" -o "$tmp/$name" "$source" \
+    "$top_builddir/libeio.la" "$@" $LDFLAGS
+}
+
+# try NAME FLAG...: compares it with what wc says.
+try ()
+{
+  run=$((run + 1))
+  if build "$@" && timeout 60 "$tmp/$1" "$tmp"/files/* "$tmp/none" >"$tmp/got" &&
+    sort "$tmp/got" | diff "$tmp/want" - && timeout 60 "$tmp/$1"
+  then
+    echo "$1: ok"
+  else
+    echo "$1: failed"
+    failed=1
+  fi
+}
+
+# try_with NAME MODULE
+try_with ()
+{
+  if [ "$foreign" ] && pkg-config --exists "$2"
+  then
+    # shellcheck disable=SC2046
+    try "$1" $(pkg-config --cflags --libs "$2")
+  else
+    echo "$1: left out, as $2 is not there"
+  fi
+}
+
+mkdir "$tmp/files"
+i=0
+while [ $i -lt 200 ]
+do
+  i=$((i + 1))
+  printf '%*s' $i x >"$tmp/files/$i"
+done
+{
+  for file in "$tmp"/files/*
+  do
+    echo "$file: $(($(wc -c <"$file"))) bytes"
+  done
+  echo "$tmp/none: No such file or directory"
+} | sort >"$tmp/want"
+
+try poll
+[ "$(uname)" != Linux ] || try epoll
+if [ "$foreign" ] && [ -r /usr/include/ev.h ]
+then
+  try ev -lev
+else
+  echo "ev: left out, as libev is not there"
+fi
+try_with uv libuv
+try_with event libevent_core
+try_with glib glib-2.0
+
+echo "$run loops"
+exit $failed
