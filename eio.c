@@ -810,7 +810,7 @@ eio_sys_unblock_signals (const sigset_t *saved, int had_pipe)
 static int
 eio_sys_set_ioprio (int ioprio)
 {
-#if defined __linux__ && defined SYS_ioprio_set
+#if EIO__IOPRIO
   return (int)syscall (SYS_ioprio_set, EIO__IOPRIO_WHO_PROCESS, 0, ioprio);
 #else
   (void)ioprio;
@@ -821,7 +821,7 @@ eio_sys_set_ioprio (int ioprio)
 static int
 eio_sys_set_affinity (const unsigned long *cpus, size_t size)
 {
-#if defined __linux__ && defined SYS_sched_setaffinity
+#if EIO__AFFINITY
   return (int)syscall (SYS_sched_setaffinity, 0, size, cpus);
 #else
   (void)cpus, (void)size;
@@ -991,8 +991,8 @@ typedef struct
 } etp_results;
 
 /* All of it is guarded by reqlock, but pool, which is constant. The structs
- * are reused, never freed: whoever wakes a worker signals it after the unlock,
- * when it may have left already. */
+ * are reused, and freed by eio_shutdown only: whoever wakes a worker signals it
+ * after the unlock, when it may have left already. */
 struct etp_worker
 {
   etp_pool *pool;
@@ -1005,7 +1005,7 @@ struct etp_worker
   long id;                              /* on pool->gone: of the thread, */
   unsigned long long left;              /* and when it left */
   etp_worker *idle_prev, *idle_next;
-  etp_worker *prev, *next;              /* pool->workers or pool->spares */
+  etp_worker *prev, *next;              /* pool->workers, spares or gone */
   etp_worker *made_before;              /* all structs, for leak checkers */
 };
 
@@ -1070,7 +1070,8 @@ struct etp_pool
   unsigned nidle;
   unsigned nworkers;
   unsigned nbusy;                       /* took one and are not back yet */
-  unsigned nwaiting;                    /* threads in etp_set_max_parallel */
+  unsigned nwaiting;                    /* threads that wait for
+                                           workers to leave */
   unsigned nblocked;                    /* ... that are workers */
   unsigned nreleases;                   /* how often they were let go */
   unsigned nstopping;                   /* left, and are in on_stop */
@@ -1110,7 +1111,7 @@ struct etp_pool
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
   /* Of those that begin lives. */
-  etp_pool *older;                      /* the one before, for leak checkers */
+  etp_pool *older;                      /* the one before */
   etp_pool *spare;                      /* zeroes, for a child */
   int inited;                           /* eio_init has been called */
   int atfork_set;
@@ -2048,29 +2049,18 @@ etp_limit_locked (etp_pool *pool, unsigned nthreads)
   X_COND_BROADCAST (pool->left);
 }
 
+/* Does not wait for workers to leave. */
 static void
-etp_set_parallel (etp_pool *pool, unsigned nthreads)
+etp_set_parallel (etp_pool *pool, unsigned least, unsigned most)
 {
+  unsigned limit;
   etp_action action;
 
   X_LOCK (pool->reqlock);
-  etp_limit_locked (pool, nthreads);
-  action = etp_summon_locked (pool, 1);
-  X_UNLOCK (pool->reqlock);
-  etp_act (pool, action);
-}
-
-static void
-etp_set_min_parallel (etp_pool *pool, unsigned nthreads)
-{
-  etp_action action;
-
-  X_LOCK (pool->reqlock);
-  if (pool->limit < nthreads)
-    {
-      ecb_store_relaxed (pool->limit, nthreads);
-      X_COND_BROADCAST (pool->left);
-    }
+  limit = pool->limit;
+  etp_limit_locked (pool, limit < least  ? least
+                          : limit > most ? most
+                                         : limit);
   action = etp_summon_locked (pool, 1);
   X_UNLOCK (pool->reqlock);
   etp_act (pool, action);
@@ -2849,7 +2839,7 @@ etp_drain (etp_pool *pool, unsigned long long end, int *raised)
       if (!ecb_load_relaxed (pool->limit))
         {
           *raised = 1;
-          etp_set_parallel (pool, 1);
+          etp_set_parallel (pool, 1, 1);
         }
       etp_poll_once (pool);
       if (ecb_load_relaxed (pool->over) || !ecb_load_relaxed (pool->nreqs)
@@ -5262,12 +5252,12 @@ eio__rest (etp_pool *pool, int how, unsigned long long end)
         return 1;
       limit = ecb_load_relaxed (pool->limit);
       rests = etp_join_workers (pool, end);
-      etp_set_parallel (pool, limit);
+      etp_set_parallel (pool, limit, limit);
     }
   while (rests && ecb_load_relaxed (pool->nreqs));
 
   if (raised && ecb_load_relaxed (pool->limit) == 1)
-    etp_set_parallel (pool, 0);
+    etp_set_parallel (pool, 0, 0);
   ecb_store_relaxed (pool->draining, 0);
   return rests;
 }
@@ -5389,7 +5379,7 @@ eio_get_inline (void)
 void
 eio_set_min_parallel (unsigned int nthreads)
 {
-  etp_set_min_parallel (EIO__POOL, nthreads);
+  etp_set_parallel (EIO__POOL, nthreads, UINT_MAX);
 }
 
 void
@@ -5406,7 +5396,7 @@ eio_set_max_parallel (unsigned int nthreads)
 void
 eio_set_parallel (unsigned int nthreads)
 {
-  etp_set_parallel (EIO__POOL, nthreads);
+  etp_set_parallel (EIO__POOL, nthreads, nthreads);
 }
 
 unsigned int
