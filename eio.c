@@ -26,8 +26,8 @@
  *                                         7 └─6→ waiting └─1→ (again) ready *
  *                                                                           *
  *    1 etp_submit  2 etp_take_locked  3 etp_publish  4 etp_finish           *
- *    5 etp_complete  6 etp_finish: a group that has members                 *
- *    7 etp_file_group: it has none any more                                 *
+ *    5 eio__complete  6 etp_finish: a group that has members                *
+ *    7 eio__file_group: it has none any more                                *
  *                                                                           *
  * Locks:                                                                    *
  *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
@@ -39,7 +39,7 @@
  *   4. want_poll and done_poll are called under siglock, and therefore must *
  *      not call the library.                                                *
  *   5. A function whose name ends in _locked is called with reqlock held;   *
- *      etp_push and etp_pop too, or by the poll thread on its own queue.    *
+ *      eio__push and eio__pop too, or by the poll thread on its own queue.  *
  *   6. A request's members belong to the thread that has it: the submitter, *
  *      then the worker, then the poll thread; reqlock and the swap in       *
  *      etp_publish hand it over. Only cancelled is shared, and is atomic.   *
@@ -1186,7 +1186,7 @@ static etp_pool *eio__show_pool (etp_pool *pool); /* EIO_POOL; section 4 */
 /* --- queues ------------------------------------------------------------- */
 
 static void
-etp_append (etp_queue *queue, int rank, eio_req *first, eio_req *last)
+eio__append (etp_queue *queue, int rank, eio_req *first, eio_req *last)
 {
   if (queue->last[rank])
     queue->last[rank]->next = first;
@@ -1196,18 +1196,18 @@ etp_append (etp_queue *queue, int rank, eio_req *first, eio_req *last)
 }
 
 static void
-etp_push (etp_queue *queue, eio_req *req)
+eio__push (etp_queue *queue, eio_req *req)
 {
   int rank = req->eio_rank;
 
   req->next = 0;
-  etp_append (queue, rank, req, req);
+  eio__append (queue, rank, req, req);
   ecb_store_relaxed (queue->size, queue->size + 1);
 }
 
 /* The first of the highest priority, or null. */
 static eio_req *
-etp_pop (etp_queue *queue)
+eio__pop (etp_queue *queue)
 {
   eio_req *req;
   int rank = ETP_NUM_PRI - 1;
@@ -1375,7 +1375,7 @@ etp_sort_results (etp_pool *pool)
 
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
     if (first[rank])
-      etp_append (&pool->sorted, rank, first[rank], last[rank]);
+      eio__append (&pool->sorted, rank, first[rank], last[rank]);
   ecb_store_relaxed (pool->sorted.size, pool->sorted.size + n);
 }
 
@@ -1396,7 +1396,7 @@ etp_next_result (etp_pool *pool)
 
   if (ecb_load_relaxed (pool->res_queue.fresh))
     etp_sort_results (pool);
-  req = etp_pop (&pool->sorted);
+  req = eio__pop (&pool->sorted);
   if (req)
     {
       ecb_add_relaxed (pool->ntaken, 1);
@@ -1470,7 +1470,7 @@ etp_summon_locked (etp_pool *pool, unsigned enough)
   return action;
 }
 
-X_THREAD_PROC (etp_worker_proc);
+X_THREAD_PROC (eio__worker_proc);
 
 static etp_worker *
 etp_make_worker (etp_pool *pool)
@@ -1528,7 +1528,7 @@ etp_create_thread (etp_pool *pool, etp_worker *w)
 
   for (;; ++i)
     {
-      int error = xthread_start (&tid, etp_worker_proc, w, sizes[i]);
+      int error = xthread_start (&tid, eio__worker_proc, w, sizes[i]);
 
       if (!error)
         ecb_store_relaxed (pool->stack_try, i);
@@ -1646,10 +1646,10 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
 {
   for (;;)
     {
-      eio_req *req = etp_pop (&pool->house_queue);
+      eio_req *req = eio__pop (&pool->house_queue);
 
       if (!req && pool->nworkers <= pool->limit)
-        req = etp_pop (&pool->req_queue);
+        req = eio__pop (&pool->req_queue);
       if (req)
         {
           ++pool->nbusy;
@@ -1787,7 +1787,7 @@ etp_begin_work (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
 
 /* A new worker starts up to two more before it works: so many get to work
  * soon, and who submits has no part in it. */
-X_THREAD_PROC (etp_worker_proc)
+X_THREAD_PROC (eio__worker_proc)
 {
   etp_worker *w = thr_arg;
   etp_pool *pool = w->pool;
@@ -1832,9 +1832,9 @@ etp_run_here (etp_pool *pool)
   X_LOCK (pool->reqlock);
   if (!pool->nworkers && pool->limit && !etp_refuses_work (pool))
     {
-      req = etp_pop (&pool->house_queue);
+      req = eio__pop (&pool->house_queue);
       if (!req)
-        req = etp_pop (&pool->req_queue);
+        req = eio__pop (&pool->req_queue);
     }
   if (!pool->req_queue.size && !pool->house_queue.size)
     ecb_store_relaxed (pool->stalled, 0);
@@ -1876,7 +1876,7 @@ etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
   etp_action action;
 
   X_LOCK (pool->reqlock);
-  etp_push (queue, req);
+  eio__push (queue, req);
   action = etp_summon_locked (pool, 1);
   X_UNLOCK (pool->reqlock);
   etp_act (pool, action);
@@ -1961,7 +1961,7 @@ etp_keep_house_here (etp_pool *pool)
   for (;;)
     {
       X_LOCK (pool->reqlock);
-      req = pool->nworkers ? 0 : etp_pop (&pool->house_queue);
+      req = pool->nworkers ? 0 : eio__pop (&pool->house_queue);
       X_UNLOCK (pool->reqlock);
       if (!req)
         return;
@@ -2143,7 +2143,7 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
 /* --- groups ------------------------------------------------------------- */
 
 static void
-etp_mark_cancelled (eio_req *req)
+eio__mark_cancelled (eio_req *req)
 {
   ecb_store_relaxed (req->cancelled, 1);
   if (req->type == EIO_GROUP)
@@ -2152,7 +2152,7 @@ etp_mark_cancelled (eio_req *req)
 
 /* Puts a group that waits back among the results, to be looked at. */
 static void
-etp_file_group (eio_req *grp)
+eio__file_group (eio_req *grp)
 {
   etp_pool *pool = grp->eio_pool;
 
@@ -2163,16 +2163,16 @@ etp_file_group (eio_req *grp)
 
 /* Files a group that nothing else would wake any more. */
 static void
-etp_file_if_empty (eio_req *grp)
+eio__file_if_empty (eio_req *grp)
 {
   if (!grp->size && grp->eio_state == ETP_WAITING
       && !(grp->flags & ETP_FLAG_FEEDING))
-    etp_file_group (grp);
+    eio__file_group (grp);
 }
 
 /* The group is on a list meanwhile, in case that the feeder never returns. */
 static void ecb_noinline
-etp_call_feeder (eio_req *grp)
+eio__call_feeder (eio_req *grp)
 {
   etp_pool *pool = grp->eio_pool;
   eio_req **link;
@@ -2193,12 +2193,12 @@ etp_call_feeder (eio_req *grp)
 
 /* Calls the feeder until there are enough members, or it adds none. */
 static void
-etp_feed (eio_req *grp)
+eio__feed (eio_req *grp)
 {
   if (grp->flags & ETP_FLAG_FEEDING)
     return;
   if (grp->feed && ecb_load_relaxed (grp->eio_pool->draining) == ETP_CLOSE)
-    etp_mark_cancelled (grp);
+    eio__mark_cancelled (grp);
 
   while (grp->feed && grp->int2 > 0 && grp->size < (unsigned long)grp->int2
          && !EIO_CANCELLED (grp))
@@ -2207,7 +2207,7 @@ etp_feed (eio_req *grp)
 
       grp->flags &= (unsigned char)~ETP_FLAG_ADDED;
       grp->flags |= ETP_FLAG_FEEDING;
-      etp_call_feeder (grp);
+      eio__call_feeder (grp);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
       if (!(grp->flags & ETP_FLAG_ADDED) && grp->feed == feed)
         grp->feed = 0;
@@ -2215,7 +2215,7 @@ etp_feed (eio_req *grp)
 }
 
 static void
-etp_link_member (eio_req *grp, eio_req *req)
+eio__link_member (eio_req *grp, eio_req *req)
 {
   grp->flags |= ETP_FLAG_ADDED;
   ++grp->size;
@@ -2227,10 +2227,10 @@ etp_link_member (eio_req *grp, eio_req *req)
   grp->grp_first = req;
 }
 
-/* The group's size is lowered later, by etp_member_left, and req->grp lasts
+/* The group's size is lowered later, by eio__member_left, and req->grp lasts
  * until then, for finish to look at. */
 static void
-etp_unlink_member (eio_req *req)
+eio__unlink_member (eio_req *req)
 {
   if (req->grp_prev)
     req->grp_prev->grp_next = req->grp_next;
@@ -2242,23 +2242,23 @@ etp_unlink_member (eio_req *req)
 }
 
 static void
-etp_member_left (eio_req *grp)
+eio__member_left (eio_req *grp)
 {
   --grp->size;
-  etp_feed (grp);
-  etp_file_if_empty (grp);
+  eio__feed (grp);
+  eio__file_if_empty (grp);
 }
 
 /* Walks the tree of members by its links: it may be deeper than the stack. */
 static void
-etp_cancel_members (eio_req *grp)
+eio__cancel_members (eio_req *grp)
 {
   eio_req *req = grp->grp_first;
 
   grp->feed = 0;
   while (req)
     {
-      etp_mark_cancelled (req);
+      eio__mark_cancelled (req);
       if (req->type == EIO_GROUP && req->grp_first)
         {
           req = req->grp_first;
@@ -2301,7 +2301,7 @@ etp_revoke (etp_pool *pool, eio_req *req)
 
 /* After finish: the request leaves its buffers, us, and its group. */
 static void
-etp_complete (etp_scope *scope)
+eio__complete (etp_scope *scope)
 {
   eio_req *req = scope->req, *grp = scope->grp;
 
@@ -2318,13 +2318,13 @@ etp_complete (etp_scope *scope)
 
   scope->grp = 0;
   if (grp)
-    etp_member_left (grp);
+    eio__member_left (grp);
 }
 
 /* --- scopes ------------------------------------------------------------- */
 
 static size_t
-etp_self (void)
+eio__self (void)
 {
   return (size_t)pthread_self ();
 }
@@ -2343,7 +2343,7 @@ etp_open_scope (etp_pool *pool, size_t frame)
   scope->req = scope->grp = 0;
   scope->frame = frame;
   scope->outer = pool->scope;
-  ecb_store_relaxed (pool->scope_thread, etp_self ());
+  ecb_store_relaxed (pool->scope_thread, eio__self ());
   ecb_store_release (pool->scope, scope); /* etp_submit */
   return scope;
 }
@@ -2357,7 +2357,7 @@ etp_close_scope (etp_pool *pool)
   ecb_store_release (pool->scope, scope->outer);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
-  etp_complete (&left); /* which may be left, too */
+  eio__complete (&left); /* which may be left, too */
 }
 
 /* Closes the scopes within this one: this one's callback has returned, so
@@ -2375,7 +2375,7 @@ etp_return_to_scope (etp_pool *pool, etp_scope *scope)
 static int
 etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t end)
 {
-  return pool->scope_thread != etp_self () || scope->frame <= end;
+  return pool->scope_thread != eio__self () || scope->frame <= end;
 }
 
 /* Goes on with what callbacks left behind that did not return, by longjmp or
@@ -2393,7 +2393,7 @@ etp_settle (etp_pool *pool, size_t end)
     {
       ecb_store_relaxed (pool->feeding, grp->eio_chain);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
-      etp_file_if_empty (grp);
+      eio__file_if_empty (grp);
     }
 }
 
@@ -2408,7 +2408,7 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
   int res;
 
   if (req->grp)
-    etp_unlink_member (req);
+    eio__unlink_member (req);
   req->eio_state = ETP_FINISHING;
   scope->grp = req->grp;
   scope->req = req;
@@ -2418,7 +2418,7 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
   if (!ecb_load_relaxed (pool->over))
     {
       etp_return_to_scope (pool, scope);
-      etp_complete (scope);
+      eio__complete (scope);
     }
   return res;
 }
@@ -2435,7 +2435,7 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
   if (req->type == EIO_GROUP)
     {
       req->eio_state = ETP_WAITING;
-      etp_feed (req);
+      eio__feed (req);
       if (req->size || req->flags & ETP_FLAG_FEEDING
           || ecb_load_relaxed (pool->over))
         return 0;
@@ -2444,7 +2444,7 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
   /* A shutdown cancels groups by their members, as they come. */
   if (req->grp && EIO_CANCELLED (req)
       && ecb_load_relaxed (pool->draining) == ETP_CLOSE)
-    etp_mark_cancelled (req->grp);
+    eio__mark_cancelled (req->grp);
   tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
          || !EIO_CANCELLED (req);
   if (req->type != EIO_GROUP)
@@ -2487,7 +2487,7 @@ static int
 etp_is_polling (etp_pool *pool)
 {
   return ecb_load_acquire (pool->scope) /* etp_open_scope */
-         && ecb_load_relaxed (pool->scope_thread) == etp_self ();
+         && ecb_load_relaxed (pool->scope_thread) == eio__self ();
 }
 
 /* The pool as embedders see it: what it says of results is exact in callbacks,
@@ -2527,7 +2527,7 @@ etp_submit (etp_pool *pool, eio_req *req)
   ecb_add_relaxed (pool->nreqs, 1);
 
   if (ecb_expect_false (ecb_load_relaxed (pool->draining) == ETP_CLOSE))
-    etp_mark_cancelled (req);
+    eio__mark_cancelled (req);
   if (req->type == EIO_GROUP)
     etp_publish (pool, req);
   else
@@ -2727,7 +2727,7 @@ etp_await_signal (etp_pool *pool, unsigned long long end)
 }
 
 static int
-etp_is_late (unsigned long long end)
+eio__is_late (unsigned long long end)
 {
   return end && eio_sys_now () >= end;
 }
@@ -2743,7 +2743,7 @@ etp_wait (etp_pool *pool, unsigned long long end)
       int n = etp_npending (pool);
 
       if (n || !ecb_load_relaxed (pool->nreqs)
-          || ecb_load_relaxed (pool->over) || etp_is_late (end))
+          || ecb_load_relaxed (pool->over) || eio__is_late (end))
         return n;
       if (ecb_load_relaxed (pool->start_failed))
         etp_maybe_start_thread (pool);
@@ -2822,7 +2822,7 @@ etp_cancel_queued (etp_pool *pool)
   X_LOCK (pool->reqlock);
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
     for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
-      etp_mark_cancelled (req);
+      eio__mark_cancelled (req);
   X_UNLOCK (pool->reqlock);
 }
 
@@ -2843,7 +2843,7 @@ etp_drain (etp_pool *pool, unsigned long long end, int *raised)
         }
       etp_poll_once (pool);
       if (ecb_load_relaxed (pool->over) || !ecb_load_relaxed (pool->nreqs)
-          || etp_is_late (end))
+          || eio__is_late (end))
         break;
       etp_wait (pool, end && end < soon ? end : soon);
     }
@@ -2855,7 +2855,7 @@ etp_drain (etp_pool *pool, unsigned long long end, int *raised)
 
 /* Whether a thread is at its very end. Its number may be another's later. */
 static int
-etp_is_leaving (const etp_worker *w)
+eio__is_leaving (const etp_worker *w)
 {
   return eio_sys_has_thread (w->id)
          && eio_sys_now () - w->left < 10 * 1000000000ull;
@@ -2873,7 +2873,7 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   X_LOCK (pool->reqlock);
   etp_limit_locked (pool, 0);
   ++pool->nwaiting;
-  while ((pool->nworkers || pool->nstopping) && !etp_is_late (end))
+  while ((pool->nworkers || pool->nstopping) && !eio__is_late (end))
     {
       X_UNLOCK (pool->reqlock);
       eio_sys_nap ();
@@ -2891,9 +2891,9 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   if (all)
     etp_keep_house_here (pool);
   for (w = all ? pool->gone : 0; w; w = w->next)
-    while (etp_is_leaving (w))
+    while (eio__is_leaving (w))
       {
-        if (etp_is_late (end))
+        if (eio__is_late (end))
           return 0;
         eio_sys_nap ();
       }
@@ -5582,9 +5582,9 @@ eio_cancel (eio_req *req)
 {
   if (!req)
     return;
-  etp_mark_cancelled (req);
+  eio__mark_cancelled (req);
   if (req->type == EIO_GROUP)
-    etp_cancel_members (req);
+    eio__cancel_members (req);
 }
 
 static void
@@ -5623,16 +5623,16 @@ eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
     grp->eio_pool = EIO__POOL; /* not submitted yet */
   grp->int2 = limit;
   grp->feed = feed;
-  etp_feed (grp);
-  etp_file_if_empty (grp);
+  eio__feed (grp);
+  eio__file_if_empty (grp);
 }
 
 void
 eio_grp_limit (eio_req *grp, int limit)
 {
   grp->int2 = limit;
-  etp_feed (grp);
-  etp_file_if_empty (grp);
+  eio__feed (grp);
+  eio__file_if_empty (grp);
 }
 
 int
@@ -5650,7 +5650,7 @@ eio_grp_add (eio_req *grp, eio_req *req)
       return -1;
     }
 
-  etp_link_member (grp, req);
+  eio__link_member (grp, req);
   if (EIO_CANCELLED (grp))
     eio_cancel (req);
   return 0;
@@ -5659,7 +5659,7 @@ eio_grp_add (eio_req *grp, eio_req *req)
 void
 eio_grp_cancel (eio_req *grp)
 {
-  etp_cancel_members (grp);
+  eio__cancel_members (grp);
 }
 
 eio_wd

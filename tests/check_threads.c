@@ -984,7 +984,7 @@ START_TEST (stack_is_never_smaller_than_the_system_allows)
 {
   pthread_t thread;
   fail_after (0);
-  ck_assert_int_eq (xthread_start (&thread, etp_worker_proc, 0, 1), EAGAIN);
+  ck_assert_int_eq (xthread_start (&thread, eio__worker_proc, 0, 1), EAGAIN);
   ck_assert_int_eq (attempts, 1);
   ck_assert_uint_ge (sizes_asked[0], (size_t)PTHREAD_STACK_MIN);
   ck_assert_uint_lt (sizes_asked[0], default_stack_size ());
