@@ -113,9 +113,10 @@
   do { if ((req)->destroy) (req)->destroy (req); } while (0)
 #endif
 
-/* A statement in place of the call of a group's feeder. */
+/* A statement in place of the call of a group's feeder. Ours calls what the
+ * caller looked at, as another thread may cancel the group. */
 #ifndef EIO_FEED
-# define EIO_FEED(req) (req)->feed (req)
+# define EIO_FEED(req) feed (req)
 #endif
 
 /* More bytes of names than this make EIO_READDIR fail with EOVERFLOW:
@@ -124,12 +125,10 @@
 # define EIO__NAMES_MAX INT_MAX
 #endif
 
-/* Not to be defined, but for embedders to use: the pool that the functions of
- * eio.h work on, and failing as a system call does that the system lacks. */
-#define EIO_POOL (eio__show_pool (EIO__POOL))
+/* Not to be defined, but for embedders to use: the default pool, and failing
+ * as a system call does that the system lacks. */
+#define EIO_POOL (eio__show_pool (ecb_load_acquire (eio__default_pool)))
 #define EIO_ENOSYS() (errno = ENOSYS, -1)
-
-#define EIO__POOL (ecb_load_acquire (eio__default_pool))
 
 #if defined PATH_MAX && PATH_MAX > EIO_PATH_MIN
 # define EIO__PATH_BUF PATH_MAX
@@ -972,7 +971,7 @@ enum
 };
 
 typedef struct etp_worker etp_worker;
-typedef struct etp_pool etp_pool;
+typedef struct etp_pool etp_pool; /* to hosts: eio_pool */
 
 /* A FIFO for each priority. */
 typedef struct
@@ -999,6 +998,8 @@ struct etp_worker
   xthread_t tid;
   eio_sys_event wakeup;
   eio_req *req;                         /* the last that it took */
+  etp_pool *serving;                    /* whose it is, or was, until the
+                                           worker is back */
   int counts;                           /* in pool->ndone, when it is done:
                                            one more may be started */
   int woken;                            /* taken off the idle stack */
@@ -1055,6 +1056,12 @@ typedef struct
 
 struct etp_pool
 {
+  /* Whose workers execute the requests: crew's request side is used in place
+   * of this one's. Mostly it is this pool itself. */
+  etp_pool *crew;                       /* atomic: see eio__hand_over_crew */
+  int nready;                           /* of its queued requests; atomic,
+                                           written under crew's reqlock */
+
   /* reqlock guards the request side: what is queued, and who serves it.
    * nworkers counts from the decision to start one to the decision to leave.
    * A worker is idle, or has a request, or is looking for one. */
@@ -1102,6 +1109,7 @@ struct etp_pool
   int finish_cancelled;
   int nothreads;                        /* EIO_NOTHREADS_ */
   int draining;                         /* ETP_DRAIN, ETP_CLOSE */
+  int raised;                           /* the limit was 0 before that */
 
   /* Atomic. */
   int stack_try;                        /* what worked last in
@@ -1110,7 +1118,11 @@ struct etp_pool
   pid_t pid;                            /* of this life, 0: none yet */
   int over;                             /* ETP_ABANDONED, ETP_INHERITED */
 
-  /* Of those that begin lives. */
+  /* Of those that begin lives. The host knows its pools by their first; the
+   * default pool has none that it knows. */
+  etp_pool *first;                      /* null: this is the default pool */
+  etp_pool *current;                    /* of the first: what it is now */
+  etp_pool *next;                       /* of the first: on eio__pools */
   etp_pool *older;                      /* the one before */
   etp_pool *spare;                      /* zeroes, for a child */
   int inited;                           /* eio_init has been called */
@@ -1126,6 +1138,12 @@ struct etp_pool
 
   ETP_APART (3);
 
+  /* grplock guards all groups' members and states, but not while a callback
+   * runs. */
+  xmutex_t grplock;
+  eio_req *feeding;                     /* groups whose feeders run; others
+                                           look whether there are any */
+
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
   int signalled;                        /* want_poll came after done_poll;
@@ -1133,8 +1151,11 @@ struct etp_pool
   eio_sys_beacon beacon;                /* lit while that is set */
   int has_arrival;
   eio_sys_event arrival;                /* set when that is */
-  void (*want_poll) (void);
+  void (*want_poll) (void);             /* eio_init's, or ... */
   void (*done_poll) (void);
+  void (*want_poll_of) (void *userdata); /* eio_pool_new's */
+  void (*done_poll_of) (void *userdata);
+  void *userdata;
 
   ETP_APART (4);
 
@@ -1148,8 +1169,6 @@ struct etp_pool
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
-  eio_req *feeding;                     /* groups whose feeders run; others
-                                           look whether there are any */
   unsigned inline_left;                 /* of this poll's budget */
   int told;                             /* the last poll was ended by a
                                            callback's value */
@@ -1165,8 +1184,10 @@ struct etp_pool
 static etp_pool eio__second_pool;
 
 static etp_pool eio__first_pool = {
+  .crew = &eio__first_pool,
   .reqlock = X_MUTEX_INIT,
   .reslock = X_MUTEX_INIT,
+  .grplock = X_MUTEX_INIT,
   .siglock = X_MUTEX_INIT,
   .left = X_COND_INIT,
   .limit = 4,
@@ -1178,6 +1199,53 @@ static etp_pool eio__first_pool = {
 
 /* The one of this life. */
 static etp_pool *eio__default_pool = &eio__first_pool;
+
+/* Those that the host made, by their first lives. Changed under the lock, which
+ * comes before all others, and by a single store each time: a child may find
+ * it locked. */
+static xmutex_t eio__pools_lock = X_MUTEX_INIT;
+static etp_pool *eio__pools;
+static etp_pool *eio__inherited; /* freed in a child, which may return there */
+static int eio__has_pools;       /* or had; atomic */
+
+/* By their first lives, null is the default: the calling thread's current one,
+ * and the one whose finish it is in, if any. */
+static __thread etp_pool *eio__using, *eio__finishing;
+
+static etp_pool *
+etp_current_life (etp_pool *first)
+{
+  return first ? ecb_load_acquire (first->current)
+               : ecb_load_acquire (eio__default_pool);
+}
+
+/* The calling thread's current pool. */
+static etp_pool *
+eio__pool (void)
+{
+  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
+    return etp_current_life (eio__using);
+  return ecb_load_acquire (eio__default_pool);
+}
+
+static etp_pool *
+etp_crew (etp_pool *pool)
+{
+  return ecb_load_acquire (pool->crew);
+}
+
+static size_t
+eio__self (void)
+{
+  return (size_t)pthread_self ();
+}
+
+static void
+etp_use (etp_pool *pool)
+{
+  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
+    eio__using = pool->first;
+}
 
 static void eio__execute (eio_req *req); /* section 6 */
 static int eio__answer (eio_req *req);
@@ -1242,7 +1310,8 @@ etp_has_work (etp_pool *pool)
 {
   return ecb_load_seq_cst (pool->res_queue.fresh)
          || ecb_load_relaxed (pool->sorted.size)
-         || (ecb_load_seq_cst (pool->stalled) && !etp_refuses_work (pool));
+         || (ecb_load_seq_cst (etp_crew (pool)->stalled)
+             && !etp_refuses_work (pool));
 }
 
 static void
@@ -1254,6 +1323,8 @@ etp_call_want (etp_pool *pool)
     eio_sys_set_event (&pool->arrival);
   if (pool->want_poll)
     pool->want_poll ();
+  else if (pool->want_poll_of)
+    pool->want_poll_of (pool->userdata);
 }
 
 static void
@@ -1261,6 +1332,8 @@ etp_call_done (etp_pool *pool)
 {
   if (pool->done_poll)
     pool->done_poll ();
+  else if (pool->done_poll_of)
+    pool->done_poll_of (pool->userdata);
   eio_sys_set_beacon (&pool->beacon, 0);
   ecb_store_seq_cst (pool->signalled, 0);
 }
@@ -1277,6 +1350,22 @@ etp_raise_signal (etp_pool *pool)
   if (!pool->signalled && etp_has_work (pool))
     etp_call_want (pool);
   X_UNLOCK (pool->siglock);
+}
+
+/* The same for all that share these workers. */
+static void
+etp_raise_signals (etp_pool *crew)
+{
+  etp_pool *first;
+
+  etp_raise_signal (crew);
+  if (!ecb_load_relaxed (eio__has_pools))
+    return;
+  X_LOCK (eio__pools_lock);
+  for (first = eio__pools; first; first = first->next)
+    if (etp_crew (first->current) == crew)
+      etp_raise_signal (first->current);
+  X_UNLOCK (eio__pools_lock);
 }
 
 /* Makes the signal say whether there is work, when eio_poll ends. Something
@@ -1476,6 +1565,7 @@ static etp_worker *
 etp_make_worker (etp_pool *pool)
 {
   etp_worker *w = calloc (1, sizeof *w);
+  etp_pool *spare;
 
   if (w && eio_sys_init_event (&w->wakeup))
     {
@@ -1486,10 +1576,17 @@ etp_make_worker (etp_pool *pool)
     return 0;
 
   w->pool = pool;
+  spare = ecb_load_relaxed (pool->spare) ? 0 : calloc (1, sizeof *pool);
   X_LOCK (pool->reqlock);
+  if (!ecb_load_relaxed (pool->spare))
+    {
+      ecb_store_relaxed (pool->spare, spare);
+      spare = 0;
+    }
   w->made_before = pool->made;
   pool->made = w;
   X_UNLOCK (pool->reqlock);
+  free (spare);
   return w;
 }
 
@@ -1566,7 +1663,7 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
   if (action.wake)
     eio_sys_set_event (&action.wake->wakeup);
   if (stalled)
-    etp_raise_signal (pool);
+    etp_raise_signals (pool);
 }
 
 static void
@@ -1640,6 +1737,17 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
   return 1;
 }
 
+/* The next that the host submitted. */
+static eio_req *
+etp_pop_ready_locked (etp_pool *pool)
+{
+  eio_req *req = eio__pop (&pool->req_queue);
+
+  if (req)
+    ecb_store_relaxed (req->eio_pool->nready, req->eio_pool->nready - 1);
+  return req;
+}
+
 /* The next request for this worker; null when it has to leave. */
 static eio_req *
 etp_take_locked (etp_pool *pool, etp_worker *w)
@@ -1649,10 +1757,11 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
       eio_req *req = eio__pop (&pool->house_queue);
 
       if (!req && pool->nworkers <= pool->limit)
-        req = eio__pop (&pool->req_queue);
+        req = etp_pop_ready_locked (pool);
       if (req)
         {
           ++pool->nbusy;
+          w->serving = req->eio_pool;
           w->counts = pool->nworkers < pool->limit;
           w->req = req; /* so that leak checkers find it in a child */
           return req;
@@ -1686,6 +1795,7 @@ static void
 etp_come_back_locked (etp_pool *pool, etp_worker *w)
 {
   --pool->nbusy;
+  w->serving = 0;
   if (w->counts)
     ecb_add_relaxed (pool->ndone, -1u);
 }
@@ -1796,6 +1906,7 @@ X_THREAD_PROC (eio__worker_proc)
   int is_new = 1;
 
   etp_begin_work (pool, w, &wishes);
+  etp_use (pool);
   if (wishes.on_start)
     wishes.on_start (wishes.userdata);
 
@@ -1809,11 +1920,13 @@ X_THREAD_PROC (eio__worker_proc)
       if (ecb_expect_false (is_new))
         etp_recruit (pool);
       is_new = 0;
+      etp_use (w->serving ? w->serving : pool);
       if (!etp_run (pool, req, w->counts))
         return 0;
       X_LOCK (pool->reqlock);
       etp_come_back_locked (pool, w);
     }
+  etp_use (pool);
   etp_leave_and_unlock (pool, w, &wishes);
 
   return 0;
@@ -1825,20 +1938,22 @@ X_THREAD_PROC (eio__worker_proc)
 static void
 etp_run_here (etp_pool *pool)
 {
+  etp_pool *crew = etp_crew (pool);
   eio_req *req = 0;
   sigset_t saved;
-  int had_pipe;
+  int had_pipe, house = 1;
 
-  X_LOCK (pool->reqlock);
-  if (!pool->nworkers && pool->limit && !etp_refuses_work (pool))
+  X_LOCK (crew->reqlock);
+  if (!crew->nworkers && crew->limit && !etp_refuses_work (pool))
     {
-      req = eio__pop (&pool->house_queue);
+      req = eio__pop (&crew->house_queue);
+      house = !!req;
       if (!req)
-        req = eio__pop (&pool->req_queue);
+        req = etp_pop_ready_locked (crew);
     }
-  if (!pool->req_queue.size && !pool->house_queue.size)
-    ecb_store_relaxed (pool->stalled, 0);
-  X_UNLOCK (pool->reqlock);
+  if (!crew->req_queue.size && !crew->house_queue.size)
+    ecb_store_relaxed (crew->stalled, 0);
+  X_UNLOCK (crew->reqlock);
 
   if (!req)
     return;
@@ -1846,8 +1961,11 @@ etp_run_here (etp_pool *pool)
   /* As in a worker, so that it ends alike: writing to a broken pipe is an
    * error, and kills nobody. */
   had_pipe = eio_sys_block_signals (&saved);
+  if (!house)
+    etp_use (req->eio_pool);
   etp_run (pool, req, 0);
   eio_sys_unblock_signals (&saved, had_pipe);
+  etp_use (pool);
 }
 
 /* Tries again to start a worker if one is needed. While none can be had,
@@ -1855,44 +1973,67 @@ etp_run_here (etp_pool *pool)
 static void
 etp_maybe_start_thread (etp_pool *pool)
 {
+  etp_pool *crew = etp_crew (pool);
   etp_action action;
 
-  X_LOCK (pool->reqlock);
-  action = etp_summon_locked (pool, 1);
+  X_LOCK (crew->reqlock);
+  action = etp_summon_locked (crew, 1);
   if (!action.start)
-    ecb_store_relaxed (pool->start_failed, 0);
-  X_UNLOCK (pool->reqlock);
-  etp_act (pool, action);
+    ecb_store_relaxed (crew->start_failed, 0);
+  X_UNLOCK (crew->reqlock);
+  etp_act (crew, action);
 
-  if (ecb_load_relaxed (pool->stalled))
+  if (ecb_load_relaxed (crew->stalled))
     etp_run_here (pool);
 }
 
 /* --- submit ------------------------------------------------------------- */
 
-static void
-etp_enqueue (etp_pool *pool, etp_queue *queue, eio_req *req)
+/* The crew, with its lock. It may be replaced until we have that. */
+static etp_pool *
+etp_lock_crew (etp_pool *pool)
 {
+  for (;;)
+    {
+      etp_pool *crew = etp_crew (pool);
+
+      X_LOCK (crew->reqlock);
+      if (ecb_expect_true (crew == etp_crew (pool)))
+        return crew;
+      X_UNLOCK (crew->reqlock);
+    }
+}
+
+static void
+etp_enqueue (etp_pool *pool, eio_req *req)
+{
+  etp_pool *crew = etp_lock_crew (pool);
   etp_action action;
 
-  X_LOCK (pool->reqlock);
-  eio__push (queue, req);
-  action = etp_summon_locked (pool, 1);
-  X_UNLOCK (pool->reqlock);
-  etp_act (pool, action);
+  eio__push (&crew->req_queue, req);
+  ecb_store_relaxed (pool->nready, pool->nready + 1);
+  action = etp_summon_locked (crew, 1);
+  X_UNLOCK (crew->reqlock);
+  etp_act (crew, action);
 }
 
 /* Has a worker do this. Returns 0 if none is allowed, or memory is out. */
 static int
 etp_delegate (etp_pool *pool, const eio_req *todo)
 {
-  eio_req *req = ecb_load_relaxed (pool->limit) ? malloc (sizeof *req) : 0;
+  etp_pool *crew = etp_crew (pool);
+  eio_req *req = ecb_load_relaxed (crew->limit) ? malloc (sizeof *req) : 0;
+  etp_action action;
 
   if (!req)
     return 0;
   *req = *todo;
   req->eio_rank = -EIO_PRI_MIN;
-  etp_enqueue (pool, &pool->house_queue, req);
+  crew = etp_lock_crew (pool);
+  eio__push (&crew->house_queue, req);
+  action = etp_summon_locked (crew, 1);
+  X_UNLOCK (crew->reqlock);
+  etp_act (crew, action);
   return 1;
 }
 
@@ -1909,15 +2050,29 @@ etp_housekeep (etp_pool *pool, const eio_req *todo)
 
 /* --- lives -------------------------------------------------------------- */
 
-/* Gives a pool of zeroes, which no thread of before has touched, the settings
- * of another. */
+/* Makes zeroes, which no thread of before has touched, a pool. */
 static void
-etp_begin_life (etp_pool *pool, etp_pool *old)
+etp_prepare (etp_pool *pool)
 {
   X_MUTEX_CREATE (pool->reqlock);
   X_MUTEX_CREATE (pool->reslock);
+  X_MUTEX_CREATE (pool->grplock);
   X_MUTEX_CREATE (pool->siglock);
   X_COND_CREATE (pool->left);
+  pool->crew = pool;
+  pool->limit = 4;
+  pool->max_idle = 4;
+  pool->idle_timeout = 10;
+  pool->pid = getpid ();
+  pool->spare_scopes = &pool->first_scope;
+}
+
+/* The same, with the settings of another. */
+static void
+etp_begin_life (etp_pool *pool, etp_pool *old)
+{
+  etp_prepare (pool);
+  pool->first = old->first;
   pool->limit = ecb_load_relaxed (old->limit);
   pool->max_idle = ecb_load_relaxed (old->max_idle);
   pool->idle_timeout = ecb_load_relaxed (old->idle_timeout);
@@ -1932,10 +2087,12 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->wishes = old->wishes;
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
+  pool->want_poll_of = old->want_poll_of;
+  pool->done_poll_of = old->done_poll_of;
+  pool->userdata = old->userdata;
+  pool->traits = old->traits;
   pool->stack_try = ecb_load_relaxed (old->stack_try);
   pool->missing = ecb_load_relaxed (old->missing);
-  pool->pid = getpid ();
-  pool->spare_scopes = &pool->first_scope;
   pool->older = old;
 }
 
@@ -2142,6 +2299,22 @@ etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
 
 /* --- groups ------------------------------------------------------------- */
 
+/* An inherited pool's lock may have been left locked by another thread. */
+static void
+etp_lock_groups (etp_pool *pool)
+{
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
+    X_LOCK (pool->grplock);
+}
+
+static void
+etp_unlock_groups (etp_pool *pool)
+{
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
+    X_UNLOCK (pool->grplock);
+}
+
+/* A group with its pool's lock, if others know it. */
 static void
 eio__mark_cancelled (eio_req *req)
 {
@@ -2150,41 +2323,30 @@ eio__mark_cancelled (eio_req *req)
     req->feed = 0;
 }
 
-/* Puts a group that waits back among the results, to be looked at. */
-static void
-eio__file_group (eio_req *grp)
-{
-  etp_pool *pool = grp->eio_pool;
-
-  grp->eio_state = ETP_QUEUED;
-  ecb_add_relaxed (pool->nreqs, 1);
-  etp_publish (pool, grp);
-}
-
-/* Files a group that nothing else would wake any more. */
-static void
-eio__file_if_empty (eio_req *grp)
-{
-  if (!grp->size && grp->eio_state == ETP_WAITING
-      && !(grp->flags & ETP_FLAG_FEEDING))
-    eio__file_group (grp);
-}
-
-/* The group is on a list meanwhile, in case that the feeder never returns. */
+/* Calls a feeder without the lock. The group is on a list meanwhile, in case
+ * that it never returns. */
 static void ecb_noinline
-eio__call_feeder (eio_req *grp)
+eio__call_feeder_locked (eio_req *grp, void (*feed) (eio_req *))
 {
-  etp_pool *pool = grp->eio_pool;
+  etp_pool *pool = grp->eio_pool, *using = eio__using;
   eio_req **link;
-  size_t size = pool->scope || pool->feeding ? ETP_INNER_SCOPE_STACK
-                                             : ETP_SCOPE_STACK;
+  size_t size = ecb_load_relaxed (pool->scope) || pool->feeding
+                  ? ETP_INNER_SCOPE_STACK
+                  : ETP_SCOPE_STACK;
 
   grp->eio_frame = (size_t)__builtin_alloca (size);
+  grp->eio_extra = (void *)eio__self ();
   grp->eio_chain = pool->feeding;
   ecb_store_relaxed (pool->feeding, grp);
+  etp_unlock_groups (pool);
 
+  etp_use (pool);
+  (void)feed;
   EIO_FEED (grp);
+  if (ecb_load_relaxed (eio__has_pools))
+    eio__using = using;
 
+  etp_lock_groups (pool);
   for (link = &pool->feeding; *link && *link != grp;)
     link = &(*link)->eio_chain;
   if (*link)
@@ -2193,29 +2355,56 @@ eio__call_feeder (eio_req *grp)
 
 /* Calls the feeder until there are enough members, or it adds none. */
 static void
-eio__feed (eio_req *grp)
+eio__feed_locked (eio_req *grp)
 {
+  etp_pool *pool = grp->eio_pool;
+
   if (grp->flags & ETP_FLAG_FEEDING)
     return;
-  if (grp->feed && ecb_load_relaxed (grp->eio_pool->draining) == ETP_CLOSE)
+  if (grp->feed && ecb_load_relaxed (pool->draining) == ETP_CLOSE)
     eio__mark_cancelled (grp);
 
   while (grp->feed && grp->int2 > 0 && grp->size < (unsigned long)grp->int2
-         && !EIO_CANCELLED (grp))
+         && !EIO_CANCELLED (grp) && !ecb_load_relaxed (pool->over))
     {
       void (*feed) (eio_req *) = grp->feed;
 
       grp->flags &= (unsigned char)~ETP_FLAG_ADDED;
       grp->flags |= ETP_FLAG_FEEDING;
-      eio__call_feeder (grp);
+      eio__call_feeder_locked (grp, feed);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
       if (!(grp->flags & ETP_FLAG_ADDED) && grp->feed == feed)
         grp->feed = 0;
     }
 }
 
+/* Whether nothing else would wake the group any more. */
+static int
+eio__is_idle_locked (const eio_req *grp)
+{
+  return !grp->size && grp->eio_state == ETP_WAITING
+         && !(grp->flags & ETP_FLAG_FEEDING);
+}
+
+/* Puts a group that is idle back among the results, to be looked at. */
 static void
-eio__link_member (eio_req *grp, eio_req *req)
+eio__file_and_unlock (eio_req *grp)
+{
+  etp_pool *pool = grp->eio_pool;
+  int idle = eio__is_idle_locked (grp);
+
+  if (idle)
+    grp->eio_state = ETP_QUEUED;
+  etp_unlock_groups (pool);
+  if (idle)
+    {
+      ecb_add_relaxed (pool->nreqs, 1);
+      etp_publish (pool, grp);
+    }
+}
+
+static void
+eio__link_member_locked (eio_req *grp, eio_req *req)
 {
   grp->flags |= ETP_FLAG_ADDED;
   ++grp->size;
@@ -2230,7 +2419,7 @@ eio__link_member (eio_req *grp, eio_req *req)
 /* The group's size is lowered later, by eio__member_left, and req->grp lasts
  * until then, for finish to look at. */
 static void
-eio__unlink_member (eio_req *req)
+eio__unlink_member_locked (eio_req *req)
 {
   if (req->grp_prev)
     req->grp_prev->grp_next = req->grp_next;
@@ -2244,14 +2433,32 @@ eio__unlink_member (eio_req *req)
 static void
 eio__member_left (eio_req *grp)
 {
+  etp_lock_groups (grp->eio_pool);
   --grp->size;
-  eio__feed (grp);
-  eio__file_if_empty (grp);
+  eio__feed_locked (grp);
+  eio__file_and_unlock (grp);
+}
+
+/* Looks at a group that was filed. Returns whether it has to be finished. */
+static int
+eio__has_ended (eio_req *grp)
+{
+  etp_pool *pool = grp->eio_pool;
+  int ended;
+
+  etp_lock_groups (pool);
+  grp->eio_state = ETP_WAITING;
+  eio__feed_locked (grp);
+  ended = eio__is_idle_locked (grp) && !ecb_load_relaxed (pool->over);
+  if (ended)
+    grp->eio_state = ETP_FINISHING;
+  etp_unlock_groups (pool);
+  return ended;
 }
 
 /* Walks the tree of members by its links: it may be deeper than the stack. */
 static void
-eio__cancel_members (eio_req *grp)
+eio__cancel_members_locked (eio_req *grp)
 {
   eio_req *req = grp->grp_first;
 
@@ -2268,6 +2475,14 @@ eio__cancel_members (eio_req *grp)
         req = req->grp;
       req = req->grp_next;
     }
+}
+
+static void
+eio__cancel_locked (eio_req *req)
+{
+  eio__mark_cancelled (req);
+  if (req->type == EIO_GROUP)
+    eio__cancel_members_locked (req);
 }
 
 /* --- finishing ---------------------------------------------------------- */
@@ -2301,7 +2516,7 @@ etp_revoke (etp_pool *pool, eio_req *req)
 
 /* After finish: the request leaves its buffers, us, and its group. */
 static void
-eio__complete (etp_scope *scope)
+eio__complete (etp_pool *pool, etp_scope *scope)
 {
   eio_req *req = scope->req, *grp = scope->grp;
 
@@ -2314,6 +2529,7 @@ eio__complete (etp_scope *scope)
       if (req->flags & EIO_FLAG_PTR2_FREE)
         free (req->ptr2);
       EIO_DESTROY (req);
+      etp_use (pool);
     }
 
   scope->grp = 0;
@@ -2322,12 +2538,6 @@ eio__complete (etp_scope *scope)
 }
 
 /* --- scopes ------------------------------------------------------------- */
-
-static size_t
-eio__self (void)
-{
-  return (size_t)pthread_self ();
-}
 
 /* Null when memory is out, which can only be inside of a callback. */
 static etp_scope *
@@ -2357,7 +2567,7 @@ etp_close_scope (etp_pool *pool)
   ecb_store_release (pool->scope, scope->outer);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
-  eio__complete (&left); /* which may be left, too */
+  eio__complete (pool, &left); /* which may be left, too */
 }
 
 /* Closes the scopes within this one: this one's callback has returned, so
@@ -2378,23 +2588,41 @@ etp_scope_is_left (etp_pool *pool, const etp_scope *scope, size_t end)
   return pool->scope_thread != eio__self () || scope->frame <= end;
 }
 
+/* Whether a group's feeder was called on this thread. */
+static int
+eio__is_own_feeder (const eio_req *grp)
+{
+  return grp->eio_extra == (void *)eio__self ();
+}
+
 /* Goes on with what callbacks left behind that did not return, by longjmp or
  * an exception: a request is completed as if finish had returned 0, a group
  * is fed again. */
 static void
 etp_settle (etp_pool *pool, size_t end)
 {
-  eio_req *grp;
+  eio_req **link;
 
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
     etp_close_scope (pool);
 
-  while ((grp = pool->feeding) && grp->eio_frame <= end)
+  etp_lock_groups (pool);
+  for (link = &pool->feeding; *link;)
     {
-      ecb_store_relaxed (pool->feeding, grp->eio_chain);
+      eio_req *grp = *link;
+
+      if (!eio__is_own_feeder (grp) || grp->eio_frame > end)
+        {
+          link = &grp->eio_chain;
+          continue;
+        }
+      ecb_store_relaxed (*link, grp->eio_chain);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
-      eio__file_if_empty (grp);
+      eio__file_and_unlock (grp);
+      etp_lock_groups (pool);
+      link = &pool->feeding;
     }
+  etp_unlock_groups (pool);
 }
 
 /* --- finish ------------------------------------------------------------- */
@@ -2405,20 +2633,33 @@ etp_settle (etp_pool *pool, size_t end)
 static int
 etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 {
-  int res;
+  int res, has_pools = ecb_load_relaxed (eio__has_pools);
+  etp_pool *outer = 0;
 
   if (req->grp)
-    eio__unlink_member (req);
+    {
+      etp_lock_groups (pool);
+      eio__unlink_member_locked (req);
+      etp_unlock_groups (pool);
+    }
   req->eio_state = ETP_FINISHING;
   scope->grp = req->grp;
   scope->req = req;
 
+  if (ecb_expect_false (has_pools))
+    {
+      outer = eio__finishing;
+      eio__finishing = pool->first;
+    }
   res = tell ? EIO_FINISH (req) : 0;
+  if (ecb_expect_false (has_pools))
+    eio__finishing = outer;
+  etp_use (pool);
 
   if (!ecb_load_relaxed (pool->over))
     {
       etp_return_to_scope (pool, scope);
-      eio__complete (scope);
+      eio__complete (pool, scope);
     }
   return res;
 }
@@ -2432,19 +2673,17 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
   int tell;
 
   ecb_add_relaxed (pool->nreqs, -1u);
-  if (req->type == EIO_GROUP)
-    {
-      req->eio_state = ETP_WAITING;
-      eio__feed (req);
-      if (req->size || req->flags & ETP_FLAG_FEEDING
-          || ecb_load_relaxed (pool->over))
-        return 0;
-    }
+  if (req->type == EIO_GROUP && !eio__has_ended (req))
+    return 0;
 
   /* A shutdown cancels groups by their members, as they come. */
   if (req->grp && EIO_CANCELLED (req)
       && ecb_load_relaxed (pool->draining) == ETP_CLOSE)
-    eio__mark_cancelled (req->grp);
+    {
+      etp_lock_groups (pool);
+      eio__mark_cancelled (req->grp);
+      etp_unlock_groups (pool);
+    }
   tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
          || !EIO_CANCELLED (req);
   if (req->type != EIO_GROUP)
@@ -2507,7 +2746,8 @@ etp_try_inline (etp_pool *pool, eio_req *req)
 {
   int polling = etp_is_polling (pool);
 
-  if (!ecb_load_relaxed (pool->limit) || (polling && !pool->inline_left)
+  if (!ecb_load_relaxed (etp_crew (pool)->limit)
+      || (polling && !pool->inline_left)
       || !eio__answer (req))
     return 0;
   if (polling)
@@ -2515,11 +2755,31 @@ etp_try_inline (etp_pool *pool, eio_req *req)
   return 1;
 }
 
-static void
-etp_submit (etp_pool *pool, eio_req *req)
+/* Where a request goes that is submitted to this pool: to its group's, or that
+ * of the members that were added before. */
+static etp_pool *
+etp_choose_pool (etp_pool *pool, eio_req *req)
 {
   if (etp_is_polling (pool))
     etp_notice_resubmission (pool, req);
+  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
+    {
+      etp_pool *finishing = etp_current_life (eio__finishing);
+
+      if (finishing != pool && etp_is_polling (finishing))
+        etp_notice_resubmission (finishing, req);
+    }
+
+  return req->grp ? req->grp->eio_pool
+         : req->type == EIO_GROUP && req->size && req->eio_pool
+           ? req->eio_pool
+           : pool;
+}
+
+static void
+etp_submit (etp_pool *pool, eio_req *req)
+{
+  pool = etp_choose_pool (pool, req);
 
   req->eio_pool = pool;
   req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
@@ -2538,7 +2798,7 @@ etp_submit (etp_pool *pool, eio_req *req)
           && etp_try_inline (pool, req))
         etp_publish (pool, req);
       else
-        etp_enqueue (pool, &pool->req_queue, req);
+        etp_enqueue (pool, req);
     }
 }
 
@@ -2577,7 +2837,8 @@ static int
 etp_end_poll (etp_pool *pool)
 {
   if (!etp_settle_signal (pool)
-      && !(ecb_load_relaxed (pool->stalled) && etp_refuses_work (pool)))
+      && !(ecb_load_relaxed (etp_crew (pool)->stalled)
+           && etp_refuses_work (pool)))
     return 0;
   errno = EAGAIN;
   return -1;
@@ -2640,7 +2901,7 @@ etp_poll_scoped (etp_pool *pool)
       etp_discount_results (pool);
       etp_settle (pool, frame + size);
     }
-  if (ecb_expect_false (ecb_load_relaxed (pool->start_failed)))
+  if (ecb_expect_false (ecb_load_relaxed (etp_crew (pool)->start_failed)))
     etp_maybe_start_thread (pool);
   if (ecb_load_relaxed (pool->over))
     return 0;
@@ -2671,7 +2932,7 @@ etp_poll_once (etp_pool *pool)
 {
   pool->told = 0;
   if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
-      && !ecb_load_relaxed (pool->start_failed) && !pool->scope
+      && !ecb_load_relaxed (etp_crew (pool)->start_failed) && !pool->scope
       && !pool->feeding)
     return 0;
   return etp_poll_scoped (pool);
@@ -2716,7 +2977,7 @@ etp_await_signal (etp_pool *pool, unsigned long long end)
 {
   unsigned long long soon = eio_sys_now () + ETP_NAP;
 
-  if (ecb_load_relaxed (pool->stalled) && (!end || end > soon))
+  if (ecb_load_relaxed (etp_crew (pool)->stalled) && (!end || end > soon))
     end = soon; /* try again to start a thread */
   if (!etp_has_arrival (pool))
     eio_sys_nap ();
@@ -2745,7 +3006,7 @@ etp_wait (etp_pool *pool, unsigned long long end)
       if (n || !ecb_load_relaxed (pool->nreqs)
           || ecb_load_relaxed (pool->over) || eio__is_late (end))
         return n;
-      if (ecb_load_relaxed (pool->start_failed))
+      if (ecb_load_relaxed (etp_crew (pool)->start_failed))
         etp_maybe_start_thread (pool);
       if (!etp_npending (pool))
         etp_await_signal (pool, end);
@@ -2758,7 +3019,7 @@ static int
 etp_is_above (etp_pool *pool, unsigned nreqs)
 {
   return !pool->told && !ecb_load_relaxed (pool->over)
-         && ecb_load_relaxed (pool->limit)
+         && ecb_load_relaxed (etp_crew (pool)->limit)
          && ecb_load_relaxed (pool->nreqs) > nreqs;
 }
 
@@ -2769,7 +3030,8 @@ etp_poll (etp_pool *pool)
   int res = etp_poll_once (pool);
 
   while (most && etp_is_above (pool, most)
-         && !(ecb_load_relaxed (pool->stalled) && etp_refuses_work (pool)))
+         && !(ecb_load_relaxed (etp_crew (pool)->stalled)
+              && etp_refuses_work (pool)))
     {
       etp_wait (pool, 0);
       res = etp_poll_once (pool);
@@ -2798,8 +3060,14 @@ etp_flush (etp_pool *pool)
 static int
 etp_is_in_callback (etp_pool *pool, size_t end)
 {
-  return (pool->scope && !etp_scope_is_left (pool, pool->scope, end))
-         || (pool->feeding && pool->feeding->eio_frame > end);
+  int res = pool->scope && !etp_scope_is_left (pool, pool->scope, end);
+  eio_req *grp;
+
+  etp_lock_groups (pool);
+  for (grp = pool->feeding; grp && !res; grp = grp->eio_chain)
+    res = eio__is_own_feeder (grp) && grp->eio_frame > end;
+  etp_unlock_groups (pool);
+  return res;
 }
 
 static int
@@ -2816,41 +3084,56 @@ etp_is_worker (etp_pool *pool)
 static void
 etp_cancel_queued (etp_pool *pool)
 {
+  etp_pool *crew = etp_crew (pool);
   eio_req *req;
   int rank;
 
-  X_LOCK (pool->reqlock);
+  X_LOCK (crew->reqlock);
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
-    for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
-      eio__mark_cancelled (req);
-  X_UNLOCK (pool->reqlock);
+    for (req = crew->req_queue.first[rank]; req; req = (eio_req *)req->next)
+      if (req->eio_pool == pool)
+        eio__mark_cancelled (req);
+  X_UNLOCK (crew->reqlock);
 }
 
-/* Polls until nothing is outstanding, with a worker at least. Returns 0 if time
- * is over before. */
-static int
-etp_drain (etp_pool *pool, unsigned long long end, int *raised)
+/* Polls and waits for so many nanoseconds, but not beyond end, with a worker at
+ * least. */
+static void
+etp_drain (etp_pool *pool, unsigned long long end, unsigned long long ns)
 {
-  pool->end = end;
-  for (;;)
-    {
-      unsigned long long soon = eio_sys_now () + 10 * ETP_NAP;
+  etp_pool *crew = etp_crew (pool);
+  unsigned long long soon = eio_sys_now () + ns;
 
-      if (!ecb_load_relaxed (pool->limit))
-        {
-          *raised = 1;
-          etp_set_parallel (pool, 1, 1);
-        }
-      etp_poll_once (pool);
-      if (ecb_load_relaxed (pool->over) || !ecb_load_relaxed (pool->nreqs)
-          || eio__is_late (end))
-        break;
-      etp_wait (pool, end && end < soon ? end : soon);
+  if (!ecb_load_relaxed (crew->limit))
+    {
+      crew->raised = 1;
+      etp_set_parallel (crew, 1, 1);
     }
-  if (ecb_load_relaxed (pool->over))
-    return 1;
-  pool->end = 0;
-  return !ecb_load_relaxed (pool->nreqs);
+  etp_use (pool);
+  pool->end = end;
+  etp_poll_once (pool);
+  if (!ecb_load_relaxed (pool->over) && ecb_load_relaxed (pool->nreqs))
+    etp_wait (pool, end && end < soon ? end : soon);
+  if (!ecb_load_relaxed (pool->over))
+    pool->end = 0;
+}
+
+/* Whether a worker executes or publishes a request of this pool, or may do so
+ * later with one of the library's own. */
+static int
+etp_is_served_locked (etp_pool *crew, etp_pool *pool)
+{
+  int rank = -EIO_PRI_MIN;
+  eio_req *req;
+  etp_worker *w;
+
+  for (req = crew->house_queue.first[rank]; req; req = (eio_req *)req->next)
+    if (req->eio_pool == pool)
+      return 1;
+  for (w = crew->workers; w; w = w->next)
+    if (w->serving == pool)
+      return 1;
+  return 0;
 }
 
 /* Whether a thread is at its very end. Its number may be another's later. */
@@ -2900,6 +3183,29 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   return all;
 }
 
+/* Waits until a pool without requests is out of the hands of others' workers,
+ * those of the crew's earlier lives, too. */
+static void
+etp_await_servers (etp_pool *pool)
+{
+  etp_pool *crew = etp_crew (pool);
+  int served;
+
+  while (crew && ecb_load_relaxed (crew->over) != ETP_INHERITED)
+    {
+      X_LOCK (crew->reqlock);
+      served = etp_is_served_locked (crew, pool);
+      X_UNLOCK (crew->reqlock);
+      if (served)
+        {
+          etp_keep_house_here (crew);
+          eio_sys_nap ();
+        }
+      else
+        crew = crew->older;
+    }
+}
+
 /* Frees what a pool without workers has. */
 static void
 etp_free_parts (etp_pool *pool)
@@ -2922,6 +3228,9 @@ etp_free_parts (etp_pool *pool)
         free (scope);
       scope = next;
     }
+  pool->made = pool->spares = pool->gone = 0;
+  pool->first_scope.outer = 0;
+  pool->spare_scopes = &pool->first_scope;
 }
 
 /*****************************************************************************
@@ -5039,6 +5348,40 @@ eio__answer (eio_req *req)
  * 7  Public API                                                             *
  *****************************************************************************/
 
+/* Those that share the workers of the default pool get those of its next life,
+ * and their queued requests are theirs. */
+static void
+eio__hand_over_crew (etp_pool *old, etp_pool *pool)
+{
+  etp_pool *first;
+  eio_req *req, *last = 0, *kept = 0;
+
+  X_LOCK (eio__pools_lock);
+  X_LOCK (old->reqlock); /* the one place where a thread holds two of a pool's
+                            parts: nobody has that lock and waits for this */
+  for (first = eio__pools; first; first = first->next)
+    if (etp_crew (first->current) == old)
+      ecb_store_release (first->current->crew, pool);
+  while ((req = etp_pop_ready_locked (old)))
+    if (req->eio_pool != old)
+      {
+        req->next = 0;
+        if (last)
+          last->next = req;
+        else
+          kept = req;
+        last = req;
+      }
+  X_UNLOCK (old->reqlock);
+  X_UNLOCK (eio__pools_lock);
+
+  while ((req = kept))
+    {
+      kept = (eio_req *)req->next;
+      etp_enqueue (req->eio_pool, req);
+    }
+}
+
 /* In a process that goes on. */
 static etp_pool *
 eio__begin_life (etp_pool *old)
@@ -5051,18 +5394,19 @@ eio__begin_life (etp_pool *old)
   pool->spare = ecb_load_relaxed (old->spare);
   etp_take_beacon (pool, old);
   ecb_store_release (eio__default_pool, pool);
+  eio__hand_over_crew (old, pool);
   etp_abandon (old);
   return pool;
 }
 
 /* In a child: what it inherits is left as it is, whatever it was in. */
 static etp_pool *
-eio__begin_childs_life (etp_pool *old)
+etp_begin_childs_life (etp_pool *old)
 {
-  etp_pool *pool = ecb_swap_acquire (old->spare, 0);
+  etp_pool *pool = ecb_swap_acquire (old->spare, 0), *older;
 
-  ecb_store_relaxed (old->over, ETP_INHERITED);
-  eio__forking = 0;
+  for (older = old; older; older = older->older)
+    ecb_store_relaxed (older->over, ETP_INHERITED);
   if (!pool)
     pool = calloc (1, sizeof *pool);
   if (!pool)
@@ -5070,7 +5414,39 @@ eio__begin_childs_life (etp_pool *old)
   etp_begin_life (pool, old);
   pool->beacon = old->beacon;
   eio_sys_renew_beacon (&pool->beacon);
-  ecb_store_release (eio__default_pool, pool);
+  return pool;
+}
+
+/* All of them begin anew. A pool for which there is no memory stays dead: what
+ * is submitted to it is never executed. Returns the default pool, or null. */
+static etp_pool *
+eio__begin_childs_lives (void)
+{
+  etp_pool *old = ecb_load_acquire (eio__default_pool), *first;
+  etp_pool *pool = etp_begin_childs_life (old);
+
+  eio__forking = 0;
+  if (pool)
+    ecb_store_release (eio__default_pool, pool);
+
+  X_MUTEX_CREATE (eio__pools_lock);
+  for (first = eio__pools; first; first = first->next)
+    {
+      etp_pool *next = etp_begin_childs_life (first->current);
+
+      if (!next)
+        continue;
+      next->crew = etp_crew (first->current); /* for the moment */
+      if (next->crew == first->current)
+        next->crew = next;
+      ecb_store_release (first->current, next);
+    }
+  for (first = eio__pools; first; first = first->next)
+    {
+      etp_pool *crew = etp_crew (first->current);
+
+      ecb_store_release (first->current->crew, etp_current_life (crew->first));
+    }
   return pool;
 }
 
@@ -5091,32 +5467,34 @@ eio__atfork_parent (void)
 static void
 eio__atfork_child (void)
 {
-  if (etp_is_inherited (EIO__POOL))
-    eio__begin_childs_life (EIO__POOL);
+  if (etp_is_inherited (ecb_load_acquire (eio__default_pool)))
+    eio__begin_childs_lives ();
 }
 
 /* Early, where that can be: glibc before 2.36 deadlocks when handlers are
- * registered by a handler, as an eio_init in one would do. */
-static void ecb_constructor
+ * registered by a handler, as an eio_init in one would do. Returns whether
+ * they are. */
+static int ecb_constructor
 eio__set_atfork (void)
 {
   if (!eio__first_pool.atfork_set)
     eio__first_pool.atfork_set = !X_THREAD_ATFORK (
       eio__atfork_prepare, eio__atfork_parent, eio__atfork_child);
+  return eio__first_pool.atfork_set;
 }
 
 int ecb_cold
 eio_init (void (*want_poll) (void), void (*done_poll) (void))
 {
-  etp_pool *old = EIO__POOL, *pool = old;
+  etp_pool *old = ecb_load_acquire (eio__default_pool), *pool = old;
+  int atfork_set = eio__set_atfork ();
 
-  eio__set_atfork ();
   if (etp_is_inherited (old))
-    pool = eio__begin_childs_life (old);
+    pool = eio__begin_childs_lives ();
   else if (old->inited)
     pool = eio__begin_life (old);
 
-  if (!pool || !eio__first_pool.atfork_set)
+  if (!pool || !atfork_set)
     {
       errno = ENOMEM;
       return -1;
@@ -5128,13 +5506,13 @@ eio_init (void (*want_poll) (void), void (*done_poll) (void))
 int
 eio_poll (void)
 {
-  return etp_poll (EIO__POOL);
+  return etp_poll (eio__pool ());
 }
 
 int
 eio_poll_fd (void)
 {
-  return etp_poll_fd (EIO__POOL);
+  return etp_poll_fd (eio__pool ());
 }
 
 /* When so many seconds will be over; 0: never. */
@@ -5147,45 +5525,45 @@ eio__end_of (eio_tstamp timeout)
 int
 eio_poll_wait (eio_tstamp timeout)
 {
-  return etp_wait (EIO__POOL, eio__end_of (timeout));
+  return etp_wait (eio__pool (), eio__end_of (timeout));
 }
 
 int
 eio_flush (void)
 {
-  return etp_flush (EIO__POOL);
+  return etp_flush (eio__pool ());
 }
 
 /* This life, and those before that this process began. What it inherited is
  * left alone: a callback or worker that forked may return to it. */
-#define EIO__FOR_LIVES(pool, first) \
-  for (pool = (first); \
+#define EIO__FOR_LIVES(pool, latest) \
+  for (pool = (latest); \
        pool && ecb_load_relaxed (pool->over) != ETP_INHERITED; \
        pool = pool->older)
 
 /* Whether the caller is where it would wait for itself. */
 static int ecb_noinline
-eio__is_within (etp_pool *current)
+etp_is_within (etp_pool *latest)
 {
   size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
   size_t end = frame + ETP_INNER_SCOPE_STACK;
   etp_pool *pool;
 
-  EIO__FOR_LIVES (pool, current)
-    if (etp_is_worker (pool) || etp_is_in_callback (pool, end))
+  EIO__FOR_LIVES (pool, latest)
+    if (etp_is_worker (etp_crew (pool)) || etp_is_in_callback (pool, end))
       return 1;
-  etp_settle (current, end);
+  etp_settle (latest, end);
   return 0;
 }
 
 /* Earlier lives come to their ends first: what their workers submit belongs to
  * this one. */
 static int
-eio__join_older (etp_pool *current, unsigned long long end)
+etp_join_older (etp_pool *latest, unsigned long long end)
 {
   etp_pool *pool;
 
-  EIO__FOR_LIVES (pool, current->older)
+  EIO__FOR_LIVES (pool, latest->older)
     if (!etp_join_workers (pool, end))
       return 0;
   return 1;
@@ -5198,12 +5576,12 @@ eio__free_pool (etp_pool *pool)
     free (pool);
 }
 
-/* Frees everything that is not inherited, and is as it was in the beginning
- * but for the settings. */
+/* Frees everything of the default pool that is not inherited, and is as it was
+ * in the beginning but for the settings. */
 static void
 eio__forget_all (etp_pool *pool)
 {
-  etp_pool kept = *pool, *first = &eio__first_pool, *older;
+  etp_pool kept = *pool, *first = &eio__first_pool, *older, *other;
   int atfork_set = first->atfork_set;
 
   eio_sys_close_beacon (&pool->beacon);
@@ -5221,7 +5599,10 @@ eio__forget_all (etp_pool *pool)
   /* In a child, the static ones may be inherited. */
   if (older)
     first = pool;
-  else if (first != pool)
+  for (other = eio__pools; other; other = other->next)
+    if (etp_crew (other->current) == pool)
+      ecb_store_release (other->current->crew, first);
+  if (first != pool)
     eio__free_pool (pool);
   memset (first, 0, sizeof *first);
   kept.want_poll = kept.done_poll = 0;
@@ -5233,33 +5614,122 @@ eio__forget_all (etp_pool *pool)
   ecb_store_release (eio__default_pool, first);
 }
 
-/* Brings a life to rest. Returns 0 if time is over before. Hooks may submit as
- * workers leave, and callbacks may begin another life. */
-static int
-eio__rest (etp_pool *pool, int how, unsigned long long end)
+/* What a shutdown is about: all pools, if it begins with the default pool; else
+ * one. Others than the one that it begins with stay, but at rest. */
+static etp_pool *
+eio__next_pool (etp_pool *begin, etp_pool *pool)
 {
-  int raised = 0, rests = 0;
-  unsigned limit;
+  etp_pool *first = begin->first ? 0
+                    : pool->first ? pool->first->next
+                                  : eio__pools;
 
-  ecb_store_relaxed (pool->draining, how);
-  if (how == ETP_CLOSE)
-    etp_cancel_queued (pool);
+  return first ? first->current : 0;
+}
+
+#define EIO__FOR_POOLS(pool, begin) \
+  for (pool = (begin); pool; pool = eio__next_pool (begin, pool))
+
+/* How many requests are outstanding; 0 if the life is over. */
+static unsigned
+eio__count_left (etp_pool *begin)
+{
+  etp_pool *pool;
+  unsigned n = 0;
+
+  EIO__FOR_POOLS (pool, begin)
+    n += ecb_load_relaxed (pool->nreqs);
+  return ecb_load_relaxed (begin->over) ? 0 : n;
+}
+
+/* Polls them by turns until nothing is outstanding. Returns 0 if time is over
+ * before. */
+static int
+eio__drain (etp_pool *begin, unsigned long long end)
+{
+  unsigned long long turn = eio__next_pool (begin, begin) ? ETP_NAP / 10
+                                                          : 10 * ETP_NAP;
+  etp_pool *pool;
+
   do
     {
-      if (!etp_drain (pool, end, &raised))
-        break;
-      if (ecb_load_relaxed (pool->over))
-        return 1;
-      limit = ecb_load_relaxed (pool->limit);
-      rests = etp_join_workers (pool, end);
-      etp_set_parallel (pool, limit, limit);
+      if (eio__is_late (end) && eio__count_left (begin))
+        return 0;
+      EIO__FOR_POOLS (pool, begin)
+        {
+          etp_drain (pool, end, turn);
+          if (ecb_load_relaxed (begin->over))
+            return 1;
+        }
     }
-  while (rests && ecb_load_relaxed (pool->nreqs));
+  while (eio__count_left (begin));
+  return 1;
+}
 
-  if (raised && ecb_load_relaxed (pool->limit) == 1)
-    etp_set_parallel (pool, 0, 0);
-  ecb_store_relaxed (pool->draining, 0);
+/* Has a pool's workers leave; there may be new ones afterwards, for what hooks
+ * submit as they leave. */
+static int
+etp_dismiss_all (etp_pool *pool, unsigned long long end)
+{
+  unsigned limit = ecb_load_relaxed (pool->limit);
+  int all = etp_crew (pool) != pool || etp_join_workers (pool, end);
+
+  etp_set_parallel (pool, limit, limit);
+  return all;
+}
+
+static int
+eio__dismiss_all (etp_pool *begin, unsigned long long end)
+{
+  etp_pool *pool;
+  int all = 1;
+
+  EIO__FOR_POOLS (pool, begin)
+    all = all && etp_dismiss_all (pool, end);
+  return all;
+}
+
+/* Brings pools to rest. Returns 0 if time is over before. Hooks may submit as
+ * workers leave, and callbacks may begin another life. */
+static int
+eio__rest (etp_pool *begin, int how, unsigned long long end)
+{
+  etp_pool *pool;
+  int rests;
+
+  EIO__FOR_POOLS (pool, begin)
+    {
+      ecb_store_relaxed (pool->draining, how);
+      if (how == ETP_CLOSE)
+        etp_cancel_queued (pool);
+    }
+  do
+    rests = eio__drain (begin, end)
+            && (ecb_load_relaxed (begin->over) || eio__dismiss_all (begin, end));
+  while (rests && eio__count_left (begin));
+  if (ecb_load_relaxed (begin->over) == ETP_INHERITED)
+    return 1;
+
+  EIO__FOR_POOLS (pool, begin)
+    {
+      etp_pool *crew = etp_crew (pool);
+
+      if (crew->raised && ecb_load_relaxed (crew->limit) == 1)
+        etp_set_parallel (crew, 0, 0);
+      crew->raised = 0;
+      ecb_store_relaxed (pool->draining, 0);
+    }
   return rests;
+}
+
+static int
+eio__is_within (etp_pool *begin)
+{
+  etp_pool *pool;
+
+  EIO__FOR_POOLS (pool, begin)
+    if (etp_is_within (pool))
+      return 1;
+  return 0;
 }
 
 int ecb_cold
@@ -5267,14 +5737,14 @@ eio_shutdown (int mode, eio_tstamp timeout)
 {
   int how = mode == EIO_SHUTDOWN_CANCEL ? ETP_CLOSE : ETP_DRAIN;
   unsigned long long end = eio__end_of (timeout);
-  etp_pool *pool;
+  etp_pool *begin, *pool;
 
   if (mode != EIO_SHUTDOWN_DRAIN && mode != EIO_SHUTDOWN_CANCEL)
     {
       errno = EINVAL;
       return -1;
     }
-  if (eio__is_within (EIO__POOL))
+  if (eio__is_within (eio__pool ()))
     {
       errno = EDEADLK;
       return -1;
@@ -5282,19 +5752,163 @@ eio_shutdown (int mode, eio_tstamp timeout)
 
   do
     {
-      pool = EIO__POOL;
-      if (!eio__join_older (pool, end) || !eio__rest (pool, how, end))
+      int rests;
+
+      begin = eio__pool ();
+      rests = etp_join_older (begin, end) && eio__rest (begin, how, end);
+      etp_use (begin);
+      if (!rests)
         {
           errno = ETIMEDOUT;
           return -1;
         }
-      if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+      if (ecb_load_relaxed (begin->over) == ETP_INHERITED)
         return 0; /* a callback forked, and this is the child */
     }
-  while (pool != EIO__POOL);
+  while (begin != eio__pool ());
 
-  eio__forget_all (pool);
+  EIO__FOR_POOLS (pool, begin)
+    if (pool->first && etp_crew (pool) == pool)
+      etp_free_parts (pool);
+  if (!begin->first)
+    eio__forget_all (begin);
   return 0;
+}
+
+static etp_pool *
+eio__make_pool (void (*want_poll) (void *), void (*done_poll) (void *),
+                void *userdata)
+{
+  etp_pool *pool = calloc (1, sizeof *pool);
+  etp_pool *spare = calloc (1, sizeof *spare);
+
+  if (!pool || !spare || !eio__set_atfork ())
+    {
+      free (pool);
+      free (spare);
+      errno = ENOMEM;
+      return 0;
+    }
+  etp_prepare (pool);
+  eio_sys_get_traits (&pool->traits);
+  eio_sys_get_name (&pool->traits);
+  pool->want_poll_of = want_poll;
+  pool->done_poll_of = done_poll;
+  pool->userdata = userdata;
+  pool->spare = spare;
+  pool->first = pool->current = pool;
+  return pool;
+}
+
+static eio_pool *
+eio__enlist_pool (etp_pool *pool, etp_pool *workers)
+{
+  X_LOCK (eio__pools_lock);
+  if (workers)
+    pool->crew = etp_crew (etp_current_life (workers->first));
+  pool->next = eio__pools;
+  ecb_store_relaxed (eio__has_pools, 1);
+  ecb_store_release (eio__pools, pool);
+  X_UNLOCK (eio__pools_lock);
+  return pool;
+}
+
+eio_pool *
+eio_pool_new (void (*want_poll) (void *), void (*done_poll) (void *),
+              void *userdata)
+{
+  etp_pool *pool = eio__make_pool (want_poll, done_poll, userdata);
+
+  return pool ? eio__enlist_pool (pool, 0) : 0;
+}
+
+eio_pool *
+eio_pool_new_shared (eio_pool *workers, void (*want_poll) (void *),
+                     void (*done_poll) (void *), void *userdata)
+{
+  etp_pool *pool = eio__make_pool (want_poll, done_poll, userdata);
+
+  return pool ? eio__enlist_pool (pool, workers ? workers : eio__default_pool)
+              : 0;
+}
+
+/* Takes a pool off the list, if nobody shares its workers. */
+static int
+eio__delist_pool (etp_pool *first)
+{
+  etp_pool **link, **own = 0, *pool = first->current;
+  int shared = 0;
+
+  X_LOCK (eio__pools_lock);
+  for (link = &eio__pools; *link; link = &(*link)->next)
+    if (*link == first)
+      own = link;
+    else
+      shared |= etp_crew ((*link)->current) == pool;
+  if (own && !shared)
+    ecb_store_release (*own, first->next);
+  X_UNLOCK (eio__pools_lock);
+  return !shared;
+}
+
+int ecb_cold
+eio_pool_free (eio_pool *first)
+{
+  etp_pool *pool;
+
+  if (!first || !first->first)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  pool = first->current;
+  if (etp_is_within (pool) || ecb_load_relaxed (pool->nreqs)
+      || !eio__delist_pool (first))
+    {
+      errno = EBUSY;
+      return -1;
+    }
+  etp_dismiss_all (pool, 0);
+  if (ecb_load_relaxed (pool->nreqs))
+    {
+      eio__enlist_pool (first, etp_crew (pool));
+      errno = EBUSY;
+      return -1;
+    }
+
+  if (eio__using == first)
+    eio__using = 0;
+  if (eio__finishing == first)
+    eio__finishing = 0;
+  etp_await_servers (pool);
+  etp_free_parts (pool);
+  eio_sys_close_beacon (&pool->beacon);
+  free (pool->spare);
+  if (pool->older) /* inherited: a callback that forked may return there */
+    {
+      pool->older->next = eio__inherited;
+      eio__inherited = pool->older;
+    }
+  free (pool);
+  return 0;
+}
+
+eio_pool *
+eio_pool_current (void)
+{
+  etp_pool *using = ecb_load_relaxed (eio__has_pools) ? eio__using : 0;
+
+  return using ? using : ecb_load_acquire (eio__default_pool);
+}
+
+eio_pool *
+eio_pool_use (eio_pool *pool)
+{
+  etp_pool *before = eio_pool_current ();
+
+  eio__using = pool ? pool->first : 0;
+  return before;
 }
 
 /* Negative values and NaN are no limit; any positive one is, of 1 ns at the
@@ -5304,20 +5918,20 @@ eio_set_max_poll_time (eio_tstamp seconds)
 {
   unsigned long long ns = eio_sys_ns (seconds);
 
-  ecb_store_relaxed (EIO__POOL->max_poll_sec, (unsigned)(ns / 1000000000u));
-  ecb_store_relaxed (EIO__POOL->max_poll_nsec, (unsigned)(ns % 1000000000u));
+  ecb_store_relaxed (eio__pool ()->max_poll_sec, (unsigned)(ns / 1000000000u));
+  ecb_store_relaxed (eio__pool ()->max_poll_nsec, (unsigned)(ns % 1000000000u));
 }
 
 void
 eio_set_max_poll_reqs (unsigned int nreqs)
 {
-  ecb_store_relaxed (EIO__POOL->max_poll_reqs, nreqs);
+  ecb_store_relaxed (eio__pool ()->max_poll_reqs, nreqs);
 }
 
 eio_tstamp
 eio_get_max_poll_time (void)
 {
-  unsigned long long ns = etp_get_max_poll_time (EIO__POOL);
+  unsigned long long ns = etp_get_max_poll_time (eio__pool ());
 
   return (eio_tstamp)(ns > 1 ? ns - 1 : ns) / 1e9; /* eio_sys_ns added 1 */
 }
@@ -5325,90 +5939,90 @@ eio_get_max_poll_time (void)
 unsigned int
 eio_get_max_poll_reqs (void)
 {
-  return ecb_load_relaxed (EIO__POOL->max_poll_reqs);
+  return ecb_load_relaxed (eio__pool ()->max_poll_reqs);
 }
 
 void
 eio_set_max_outstanding (unsigned int nreqs)
 {
-  ecb_store_relaxed (EIO__POOL->max_outstanding, nreqs);
+  ecb_store_relaxed (eio__pool ()->max_outstanding, nreqs);
 }
 
 unsigned int
 eio_get_max_outstanding (void)
 {
-  return ecb_load_relaxed (EIO__POOL->max_outstanding);
+  return ecb_load_relaxed (eio__pool ()->max_outstanding);
 }
 
 void
 eio_set_submit_limit (unsigned int nreqs)
 {
-  ecb_store_relaxed (EIO__POOL->submit_limit, nreqs);
+  ecb_store_relaxed (eio__pool ()->submit_limit, nreqs);
 }
 
 unsigned int
 eio_get_submit_limit (void)
 {
-  return ecb_load_relaxed (EIO__POOL->submit_limit);
+  return ecb_load_relaxed (eio__pool ()->submit_limit);
 }
 
 void
 eio_set_finish_cancelled (int on)
 {
-  ecb_store_relaxed (EIO__POOL->finish_cancelled, !!on);
+  ecb_store_relaxed (eio__pool ()->finish_cancelled, !!on);
 }
 
 void
 eio_set_nothreads (int mode)
 {
-  ecb_store_relaxed (EIO__POOL->nothreads, mode == EIO_NOTHREADS_FAIL);
+  ecb_store_relaxed (eio__pool ()->nothreads, mode == EIO_NOTHREADS_FAIL);
 }
 
 void
 eio_set_inline (size_t max_bytes)
 {
-  ecb_store_relaxed (EIO__POOL->inline_max, max_bytes);
+  ecb_store_relaxed (eio__pool ()->inline_max, max_bytes);
 }
 
 size_t
 eio_get_inline (void)
 {
-  return ecb_load_relaxed (EIO__POOL->inline_max);
+  return ecb_load_relaxed (eio__pool ()->inline_max);
 }
 
 void
 eio_set_min_parallel (unsigned int nthreads)
 {
-  etp_set_parallel (EIO__POOL, nthreads, UINT_MAX);
+  etp_set_parallel (etp_crew (eio__pool ()), nthreads, UINT_MAX);
 }
 
 void
 eio_set_max_parallel (unsigned int nthreads)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = eio__pool ();
 
   /* A child's handler may call this before ours ran. */
-  if (etp_is_other_process (pool) && eio__begin_childs_life (pool))
-    pool = EIO__POOL;
-  etp_set_max_parallel (pool, nthreads);
+  if (etp_is_other_process (pool) && eio__begin_childs_lives ())
+    pool = eio__pool ();
+  etp_set_max_parallel (etp_crew (pool), nthreads);
 }
 
 void
 eio_set_parallel (unsigned int nthreads)
 {
-  etp_set_parallel (EIO__POOL, nthreads, nthreads);
+  etp_set_parallel (etp_crew (eio__pool ()), nthreads, nthreads);
 }
 
 unsigned int
 eio_get_parallel (void)
 {
-  return ecb_load_relaxed (EIO__POOL->limit);
+  return ecb_load_relaxed (etp_crew (eio__pool ())->limit);
 }
 
 void
 eio_set_max_idle (unsigned int nthreads)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
 
   etp_set_idle (pool, &pool->max_idle, nthreads);
 }
@@ -5416,7 +6030,7 @@ eio_set_max_idle (unsigned int nthreads)
 void
 eio_set_idle_timeout (unsigned int seconds)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
 
   etp_set_idle (pool, &pool->idle_timeout, seconds);
 }
@@ -5424,19 +6038,19 @@ eio_set_idle_timeout (unsigned int seconds)
 unsigned int
 eio_get_max_idle (void)
 {
-  return ecb_load_relaxed (EIO__POOL->max_idle);
+  return ecb_load_relaxed (etp_crew (eio__pool ())->max_idle);
 }
 
 unsigned int
 eio_get_idle_timeout (void)
 {
-  return ecb_load_relaxed (EIO__POOL->idle_timeout);
+  return ecb_load_relaxed (etp_crew (eio__pool ())->idle_timeout);
 }
 
 void
 eio_set_stack_size (size_t bytes)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
 
   X_LOCK (pool->reqlock);
   ecb_store_relaxed (pool->wishes.stack_size, bytes);
@@ -5447,7 +6061,7 @@ eio_set_stack_size (size_t bytes)
 void
 eio_set_thread_name (const char *name)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
   char *own = pool->wishes.name;
 
   X_LOCK (pool->reqlock);
@@ -5461,7 +6075,7 @@ void
 eio_set_thread_hooks (void (*on_start) (void *userdata),
                       void (*on_stop) (void *userdata), void *userdata)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
 
   X_LOCK (pool->reqlock);
   pool->wishes.on_start = on_start;
@@ -5473,7 +6087,7 @@ eio_set_thread_hooks (void (*on_start) (void *userdata),
 int
 eio_set_affinity (const void *cpuset, size_t size)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
   unsigned long cpus[sizeof pool->wishes.cpus / sizeof (unsigned long)] = { 0 };
   unsigned long any = 0;
   size_t i;
@@ -5502,7 +6116,7 @@ eio_set_affinity (const void *cpuset, size_t size)
 int
 eio_set_ioprio (int ioprio)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = etp_crew (eio__pool ());
 
   if (!EIO__IOPRIO)
     return EIO_ENOSYS ();
@@ -5520,25 +6134,25 @@ eio_set_ioprio (int ioprio)
 unsigned int
 eio_nreqs (void)
 {
-  return ecb_load_relaxed (EIO__POOL->nreqs);
+  return ecb_load_relaxed (eio__pool ()->nreqs);
 }
 
 unsigned int
 eio_nready (void)
 {
-  return (unsigned int)ecb_load_relaxed (EIO__POOL->req_queue.size);
+  return (unsigned int)ecb_load_relaxed (eio__pool ()->nready);
 }
 
 unsigned int
 eio_npending (void)
 {
-  return (unsigned int)etp_npending (EIO__POOL);
+  return (unsigned int)etp_npending (eio__pool ());
 }
 
 unsigned int
 eio_nthreads (void)
 {
-  etp_pool *pool = EIO__POOL; /* once: eio_init may replace it */
+  etp_pool *pool = etp_crew (eio__pool ()); /* once: eio_init may replace it */
   unsigned int n;
 
   X_LOCK (pool->reqlock);
@@ -5550,7 +6164,7 @@ eio_nthreads (void)
 void
 eio_submit (eio_req *req)
 {
-  etp_submit (EIO__POOL, req);
+  etp_submit (eio__pool (), req);
 }
 
 /* Whether no more may be submitted; then with errno. Feeders have a limit of
@@ -5558,7 +6172,7 @@ eio_submit (eio_req *req)
 static int
 eio__refuses (void)
 {
-  etp_pool *pool = EIO__POOL;
+  etp_pool *pool = eio__pool ();
   unsigned limit = ecb_load_relaxed (pool->submit_limit);
 
   if (!limit || ecb_load_relaxed (pool->nreqs) < limit
@@ -5582,9 +6196,14 @@ eio_cancel (eio_req *req)
 {
   if (!req)
     return;
-  eio__mark_cancelled (req);
-  if (req->type == EIO_GROUP)
-    eio__cancel_members (req);
+  if (req->type != EIO_GROUP || !req->eio_pool)
+    {
+      eio__mark_cancelled (req);
+      return;
+    }
+  etp_lock_groups (req->eio_pool);
+  eio__cancel_locked (req);
+  etp_unlock_groups (req->eio_pool);
 }
 
 static void
@@ -5616,50 +6235,87 @@ eio_grp (eio_cb cb, void *data)
   return grp;
 }
 
+/* The pool of a group. One that was not submitted yet is for this one. */
+static etp_pool *
+eio__grp_pool (eio_req *grp, etp_pool *pool)
+{
+  if (!grp->eio_pool)
+    grp->eio_pool = pool;
+  return grp->eio_pool;
+}
+
 void
 eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
 {
-  if (!grp->eio_pool)
-    grp->eio_pool = EIO__POOL; /* not submitted yet */
+  etp_lock_groups (eio__grp_pool (grp, eio__pool ()));
   grp->int2 = limit;
   grp->feed = feed;
-  eio__feed (grp);
-  eio__file_if_empty (grp);
+  eio__feed_locked (grp);
+  eio__file_and_unlock (grp);
 }
 
 void
 eio_grp_limit (eio_req *grp, int limit)
 {
+  etp_lock_groups (eio__grp_pool (grp, eio__pool ()));
   grp->int2 = limit;
-  eio__feed (grp);
-  eio__file_if_empty (grp);
+  eio__feed_locked (grp);
+  eio__file_and_unlock (grp);
+}
+
+/* Whether a request has been submitted, and its finish has not begun. */
+static int
+eio__is_live (const eio_req *req)
+{
+  return req->eio_state == ETP_QUEUED || req->eio_state == ETP_WAITING;
 }
 
 int
 eio_grp_add (eio_req *grp, eio_req *req)
 {
+  etp_pool *pool;
+  int finishing, member;
+
   if (!req)
     return 0;
 
-  assert (grp->eio_state != ETP_FINISHING
-          && "eio_grp_add: this group has begun to finish");
-  assert (!req->grp && "eio_grp_add: this request is in a group already");
-  if (grp->eio_state == ETP_FINISHING || req->grp)
+  pool = eio__grp_pool (grp, eio__is_live (req) ? req->eio_pool
+                                                : eio__pool ());
+  if (eio__is_live (req) && req->eio_pool != pool)
     {
       errno = EINVAL;
       return -1;
     }
 
-  eio__link_member (grp, req);
-  if (EIO_CANCELLED (grp))
-    eio_cancel (req);
+  etp_lock_groups (pool);
+  finishing = grp->eio_state == ETP_FINISHING;
+  member = !!req->grp;
+  if (!finishing && !member)
+    {
+      eio__link_member_locked (grp, req);
+      if (EIO_CANCELLED (grp))
+        eio__cancel_locked (req);
+    }
+  etp_unlock_groups (pool);
+
+  assert (!finishing && "eio_grp_add: this group has begun to finish");
+  assert (!member && "eio_grp_add: this request is in a group already");
+  if (finishing || member)
+    {
+      errno = EINVAL;
+      return -1;
+    }
   return 0;
 }
 
 void
 eio_grp_cancel (eio_req *grp)
 {
-  eio__cancel_members (grp);
+  etp_pool *pool = eio__grp_pool (grp, eio__pool ());
+
+  etp_lock_groups (pool);
+  eio__cancel_members_locked (grp);
+  etp_unlock_groups (pool);
 }
 
 eio_wd

@@ -24,6 +24,7 @@
 #define EIO_H_
 
 #include <stddef.h>
+#include <stdint.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -51,6 +52,7 @@ extern "C" {
 
 typedef struct eio_req    eio_req;
 typedef struct eio_dirent eio_dirent;
+typedef struct etp_pool   eio_pool; /* see eio_pool_new */
 
 /* Called inside eio_poll.  Non-zero makes eio_poll return that value. */
 typedef int (*eio_cb)(eio_req *req);
@@ -418,6 +420,43 @@ enum {
 };
 int eio_shutdown (int mode, eio_tstamp timeout);
 
+/* More than one pool: each has its own results, limits, settings, counters
+ * and descriptor, and its own workers, or those of another.  A thread has one
+ * current pool, which all functions here work on: at first the default pool,
+ * which is the one that eio_init is about.  A request's outcome comes out of
+ * the pool that was current when it was submitted; that pool is current in its
+ * callbacks, and on the worker that executes it. */
+
+/* Makes a pool with the initial settings.  want_poll and done_poll are called
+ * with userdata, and otherwise as those of eio_init; either may be null.
+ * eio_pool_new_shared: its requests are executed by the workers of that pool
+ * (null: the default pool), in the order of their priorities among its; what
+ * is said below of workers is then said of those.
+ *
+ * The pool's poll thread is whoever has it current and calls eio_poll.  In a
+ * forked child it is a pool without requests, under the same address.
+ * Returns null with errno ENOMEM.  The caller frees it by eio_pool_free.
+ * [any thread] */
+eio_pool *eio_pool_new (void (*want_poll) (void *userdata),
+                        void (*done_poll) (void *userdata), void *userdata);
+eio_pool *eio_pool_new_shared (eio_pool *workers,
+                               void (*want_poll) (void *userdata),
+                               void (*done_poll) (void *userdata),
+                               void *userdata);
+
+/* Ends the pool's workers, waits for them, and frees it.  On the calling
+ * thread, the default pool becomes current if this was.  Returns 0, or -1 with
+ * errno EBUSY while it has requests, or a callback of it runs, or another pool
+ * shares its workers; EINVAL for the default pool, also as null.  No other
+ * thread may use it, or have it current, any more.  [any thread] */
+int eio_pool_free (eio_pool *pool);
+
+/* Makes a pool the calling thread's current one (null: the default pool), and
+ * returns which was, for another eio_pool_use to restore.  A callback's choice
+ * ends with it.  [any thread] */
+eio_pool *eio_pool_use (eio_pool *pool);
+eio_pool *eio_pool_current (void);
+
 /* Limits of one eio_poll: seconds, looked at after each callback, and number
  * of requests; 0 (time: also negative or NaN) means none.  Initially 0.
  * [any thread] */
@@ -515,6 +554,20 @@ int eio_set_affinity (const void *cpuset, size_t size);
  * silently. */
 int eio_set_ioprio (int ioprio);
 
+/* Keeps nthreads of the limit on workers for requests of at least priority
+ * pri, so that slow work of lower priority cannot take them all; one worker at
+ * least takes everything.  0 workers (initially): none is kept.
+ * [any thread] */
+void eio_set_reserved (int pri, unsigned int nthreads);
+unsigned int eio_get_reserved (int *pri);
+
+/* Has each queued request gain one priority in so many seconds, up to
+ * EIO_PRI_MAX, so that none waits for ever.  eio_set_reserved goes by the
+ * priority that it had.  0 (initially), negative or NaN: none gains any.
+ * [any thread] */
+void eio_set_ageing (eio_tstamp seconds);
+eio_tstamp eio_get_ageing (void);
+
 /* Requests submitted and not yet handed to finish.  A group counts until
  * eio_poll has looked at it, and again once its members are done.
  * [any thread] */
@@ -530,6 +583,49 @@ unsigned int eio_npending (void);
 
 /* Workers alive.  [any thread] */
 unsigned int eio_nthreads (void);
+
+/* What a pool has done, since it was made (the default pool: since eio_init).
+ * When nothing is outstanding, submitted is finished + cancelled. */
+struct eio_stats
+{
+  uint64_t submitted; /* groups, and what is executed at once, included */
+  uint64_t executed;  /* by a worker, or by eio_poll in its place */
+  uint64_t finished;  /* handed to finish, and not cancelled */
+  uint64_t cancelled; /* ended as cancelled, whether executed or not */
+  uint64_t inlined;   /* answered at once: see eio_set_inline */
+  uint64_t threads_started; /* workers that began, ... */
+  uint64_t threads_reaped;  /* and that left, for whatever reason */
+  uint64_t start_failures;  /* threads that the system refused */
+  unsigned int max_nready;  /* the most that eio_nready, ... */
+  unsigned int max_npending;
+  unsigned int max_nthreads; /* eio_nthreads would have said */
+
+  /* Requests by the time from submission to execution, of the execution, and
+   * from there to finish, while eio_set_timing is on: in the i-th those from
+   * 2^i up to 2^(i+1) us; in the first also shorter ones, in the last longer
+   * ones.  Requests answered at once are in none. */
+  uint64_t queue_hist[32], exec_hist[32], deliver_hist[32];
+};
+
+/* Copies them into the first size bytes of stats; size is sizeof *stats, so
+ * that the struct can grow: what the library does not know is set to 0.
+ * Returns 0, or -1 with errno EINVAL if size is 0 or stats null.  On other
+ * threads than the one that polls, finished and cancelled may lack what a
+ * running eio_poll has done.  [any thread] */
+int eio_get_stats (struct eio_stats *stats, size_t size);
+
+/* Switches on (1) or off (0, initially) the histograms, for requests that are
+ * submitted from now on.  [any thread] */
+void eio_set_timing (int on);
+int eio_get_timing (void);
+
+/* Has eio_poll call cb, once for a request, for each that executes, or was
+ * executing, for longer than so many seconds; running is for how long.  cb may
+ * read what the request was filled with, and cancel it.  A loop that wants to
+ * know in time calls eio_poll by a timer.  0 (initially), negative or NaN
+ * seconds, or a null cb: none is reported.  [poll thread] */
+void eio_set_slow (eio_tstamp seconds,
+                   void (*cb) (const eio_req *req, eio_tstamp running));
 
 /*****************************************************************************
  * 4  Submitting                                                             *
