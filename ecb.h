@@ -76,6 +76,7 @@
   __atomic_fetch_add (&(lvalue), (value), __ATOMIC_RELAXED)
 #define ecb_or_relaxed(lvalue, value) \
   __atomic_fetch_or (&(lvalue), (value), __ATOMIC_RELAXED)
+#define ecb_compiler_fence() __atomic_signal_fence (__ATOMIC_SEQ_CST)
 #define ecb_swap_acquire(lvalue, value) \
   __atomic_exchange_n (&(lvalue), (value), __ATOMIC_ACQUIRE)
 #define ecb_swap_seq_cst(lvalue, value) \

@@ -130,6 +130,16 @@
 #define EIO_POOL (eio__show_pool (ecb_load_acquire (eio__default_pool)))
 #define EIO_ENOSYS() (errno = ENOSYS, -1)
 
+/* With EIO_PROBES, tracers see each request's steps: static probes of provider
+ * libeio, with the request, its type, and a value. */
+#if EIO_PROBES
+# include <sys/sdt.h>
+# define EIO__PROBE(name, req, value) \
+    DTRACE_PROBE3 (libeio, name, req, (req)->type, value)
+#else
+# define EIO__PROBE(name, req, value) ((void)0)
+#endif
+
 #if defined PATH_MAX && PATH_MAX > EIO_PATH_MIN
 # define EIO__PATH_BUF PATH_MAX
 #else
@@ -221,6 +231,8 @@ enum
   EIO__FUTEX_WAIT = 0,
   EIO__FUTEX_WAKE = 1,
   EIO__IOPRIO_WHO_PROCESS = 1,
+  EIO__MEMBARRIER = 8,
+  EIO__MEMBARRIER_REGISTER = 16,
   EIO__RESOLVE_CACHED = 0x20,
   EIO__RWF_NOWAIT = 0x08,
   EIO__SYS_OPENAT2 = 437,
@@ -749,6 +761,101 @@ eio_sys_nap (void)
   nanosleep (&a_moment, 0);
 }
 
+/* A lock of zeroes that one thread passes for next to nothing: the first that
+ * ever enters. Once another comes, it costs all the same, a bit less than a
+ * mutex; that one tells the first to stop, makes the system see to it that
+ * each sees what the other wrote before it looked, and waits until it is out.
+ * Nobody sleeps inside. */
+typedef struct
+{
+  size_t owner; /* the first thread */
+  int inside;   /* it is, or looks whether it may be */
+  int alone;    /* it is */
+  int shared;   /* others have come */
+  int locked;   /* then */
+} eio_sys_latch;
+
+/* Has all threads of the process that run execute a memory barrier, or asks for
+ * the right to. Linux 4.14. */
+static int
+eio_sys_membarrier (int command)
+{
+#if defined __linux__ && defined SYS_membarrier
+  return (int)syscall (SYS_membarrier, command, 0, 0);
+#else
+  (void)command;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* The owner enters. Returns 0 if it is not alone. */
+static int
+eio_sys_enter_alone (eio_sys_latch *latch)
+{
+  ecb_store_relaxed (latch->inside, 1);
+  ecb_compiler_fence (); /* eio_sys_membarrier is the other half */
+  if (ecb_expect_true (!ecb_load_acquire (latch->shared)))
+    {
+      latch->alone = 1;
+      return 1;
+    }
+  ecb_store_release (latch->inside, 0);
+  return 0;
+}
+
+/* Another than the owner comes, or the first of all, and becomes it. Returns
+ * whether that was so. */
+static int ecb_noinline
+eio_sys_come (eio_sys_latch *latch, size_t self)
+{
+  size_t nobody = 0;
+  int saved = errno;
+
+  if (!ecb_load_relaxed (latch->owner)
+      && !eio_sys_membarrier (EIO__MEMBARRIER_REGISTER)
+      && ecb_cas_seq_cst (latch->owner, nobody, self))
+    return eio_sys_enter_alone (latch);
+
+  ecb_store_seq_cst (latch->shared, 1);
+  if (eio_sys_membarrier (EIO__MEMBARRIER))
+    eio_sys_nap (); /* no store takes that long to be seen */
+  while (ecb_load_acquire (latch->inside))
+    eio_sys_nap ();
+  errno = saved;
+  return 0;
+}
+
+static void
+eio_sys_enter (eio_sys_latch *latch)
+{
+  size_t self = (size_t)pthread_self ();
+  int tries = 0;
+
+  if (ecb_load_relaxed (latch->owner) == self)
+    {
+      if (eio_sys_enter_alone (latch))
+        return;
+    }
+  else if (!ecb_load_acquire (latch->shared) && eio_sys_come (latch, self))
+    return;
+
+  while (ecb_swap_acquire (latch->locked, 1))
+    if (++tries > 100)
+      eio_sys_nap ();
+}
+
+static void
+eio_sys_leave (eio_sys_latch *latch)
+{
+  if (ecb_expect_true (latch->alone))
+    {
+      latch->alone = 0;
+      ecb_store_release (latch->inside, 0);
+    }
+  else
+    ecb_store_release (latch->locked, 0);
+}
+
 static long
 eio_sys_thread_id (void)
 {
@@ -963,6 +1070,31 @@ enum
   ETP_CLOSE = 2  /* ... but cancelled before, also what is submitted */
 };
 
+/* etp_pool.watch: why the clock is asked */
+enum
+{
+  ETP_TIMING = 1,
+  ETP_SLOW = 2
+};
+
+/* eio_req.eio_timed: what eio_t tells */
+enum
+{
+  ETP_QUEUE_TIME = 1, /* [0]: when it was submitted, */
+  ETP_RUN_TIME = 2    /* [1], [2]: ... begun to be executed, and done */
+};
+
+/* What is published, and counted */
+enum
+{
+  ETP_EXECUTED, /* by a worker, or the poll thread */
+  ETP_SKIPPED,  /* was cancelled before */
+  ETP_INLINED,  /* was answered at once */
+  ETP_GROUPED,  /* is a group that was submitted, */
+  ETP_REFILED,  /* or has no members any more */
+  ETP_NUM_KINDS
+};
+
 /* eio_req.flags, of a group */
 enum
 {
@@ -987,7 +1119,14 @@ typedef struct
 {
   eio_req *fresh;
   _Atomic int size; /* of what is sorted, too */
+  unsigned long long count[ETP_NUM_KINDS];
 } etp_results;
+
+/* Requests by the logarithm of some time in microseconds. */
+typedef struct
+{
+  unsigned long long n[32];
+} etp_hist;
 
 /* All of it is guarded by reqlock, but pool, which is constant. The structs
  * are reused, and freed by eio_shutdown only: whoever wakes a worker signals it
@@ -997,9 +1136,11 @@ struct etp_worker
   etp_pool *pool;
   xthread_t tid;
   eio_sys_event wakeup;
-  eio_req *req;                         /* the last that it took */
+  eio_req *req;                         /* that it executes; atomic */
   etp_pool *serving;                    /* whose it is, or was, until the
                                            worker is back */
+  int rank;                             /* of a request of the host's; else
+                                           ETP_NUM_PRI */
   int counts;                           /* in pool->ndone, when it is done:
                                            one more may be started */
   int woken;                            /* taken off the idle stack */
@@ -1059,8 +1200,11 @@ struct etp_pool
   /* Whose workers execute the requests: crew's request side is used in place
    * of this one's. Mostly it is this pool itself. */
   etp_pool *crew;                       /* atomic: see eio__hand_over_crew */
-  int nready;                           /* of its queued requests; atomic,
+  int nready;                           /* of its queued requests; atomic;
+                                           this, and the next two, are
                                            written under crew's reqlock */
+  unsigned max_nready;
+  unsigned long long nqueued;           /* ever */
 
   /* reqlock guards the request side: what is queued, and who serves it.
    * nworkers counts from the decision to start one to the decision to leave.
@@ -1082,6 +1226,15 @@ struct etp_pool
   unsigned nblocked;                    /* ... that are workers */
   unsigned nreleases;                   /* how often they were let go */
   unsigned nstopping;                   /* left, and are in on_stop */
+  unsigned max_nworkers;
+  unsigned long long nstarted, nleft, nrefused; /* threads, ever */
+
+  /* Workers for requests of low rank leave nreserved others free. */
+  int reserved_rank;                    /* lower ones are low */
+  unsigned nreserved;
+  unsigned nlow_queued;
+  unsigned nlow;                        /* that execute */
+  unsigned long long ageing;            /* nanoseconds for a rank, 0: never */
 
   /* Atomic. Of the busy ones, those that are done executing: they say so
    * before they publish, so that nobody who gets the result has a thread
@@ -1108,6 +1261,7 @@ struct etp_pool
   unsigned submit_limit;                /* 0: no limit */
   int finish_cancelled;
   int nothreads;                        /* EIO_NOTHREADS_ */
+  int watch;                            /* ETP_TIMING, ETP_SLOW */
   int draining;                         /* ETP_DRAIN, ETP_CLOSE */
   int raised;                           /* the limit was 0 before that */
 
@@ -1135,19 +1289,16 @@ struct etp_pool
    * of results exact. */
   xmutex_t reslock;
   etp_results res_queue;
+  etp_hist queue_hist, exec_hist, deliver_hist;
 
   ETP_APART (3);
-
-  /* grplock guards all groups' members and states, but not while a callback
-   * runs. */
-  xmutex_t grplock;
-  eio_req *feeding;                     /* groups whose feeders run; others
-                                           look whether there are any */
 
   /* siglock guards the signal, and orders calls of the callbacks. */
   xmutex_t siglock;
   int signalled;                        /* want_poll came after done_poll;
                                            also read without the lock */
+  unsigned long long nfinished;         /* ever, and not cancelled; or */
+  unsigned long long ncancelled;
   eio_sys_beacon beacon;                /* lit while that is set */
   int has_arrival;
   eio_sys_event arrival;                /* set when that is */
@@ -1170,9 +1321,19 @@ struct etp_pool
   etp_scope *spare_scopes;
   etp_scope first_scope;
   unsigned inline_left;                 /* of this poll's budget */
+  unsigned max_npending;                /* atomic */
+  unsigned finished, cancelled;         /* not in nfinished, ncancelled yet */
+  unsigned long long slow;              /* nanoseconds, 0: none is */
+  void (*slow_cb) (const eio_req *, eio_tstamp);
   int told;                             /* the last poll was ended by a
                                            callback's value */
   unsigned long long end;               /* of eio_shutdown, 0: none */
+
+  /* grplock guards all groups' members and states, but not while a callback
+   * runs. */
+  eio_sys_latch grplock;
+  eio_req *feeding;                     /* groups whose feeders run; others
+                                           look whether there are any */
 
   /* Answering at once, section 6. */
   etp_fs fs[16];                        /* by device; under reqlock */
@@ -1187,7 +1348,6 @@ static etp_pool eio__first_pool = {
   .crew = &eio__first_pool,
   .reqlock = X_MUTEX_INIT,
   .reslock = X_MUTEX_INIT,
-  .grplock = X_MUTEX_INIT,
   .siglock = X_MUTEX_INIT,
   .left = X_COND_INIT,
   .limit = 4,
@@ -1247,7 +1407,7 @@ etp_use (etp_pool *pool)
     eio__using = pool->first;
 }
 
-static void eio__execute (eio_req *req); /* section 6 */
+static int eio__execute (eio_req *req); /* section 6 */
 static int eio__answer (eio_req *req);
 static etp_pool *eio__show_pool (etp_pool *pool); /* EIO_POOL; section 4 */
 
@@ -1273,25 +1433,30 @@ eio__push (etp_queue *queue, eio_req *req)
   ecb_store_relaxed (queue->size, queue->size + 1);
 }
 
-/* The first of the highest priority, or null. */
+/* The first of these. */
 static eio_req *
-eio__pop (etp_queue *queue)
+eio__pop_rank (etp_queue *queue, int rank)
 {
-  eio_req *req;
-  int rank = ETP_NUM_PRI - 1;
+  eio_req *req = queue->first[rank];
 
-  if (!queue->size)
-    return 0;
-
-  while (!queue->first[rank])
-    --rank;
-
-  req = queue->first[rank];
   queue->first[rank] = (eio_req *)req->next;
   if (!req->next)
     queue->last[rank] = 0;
   ecb_store_relaxed (queue->size, queue->size - 1);
   return req;
+}
+
+/* The first of the highest priority, or null. */
+static eio_req *
+eio__pop (etp_queue *queue)
+{
+  int rank = ETP_NUM_PRI - 1;
+
+  if (!queue->size)
+    return 0;
+  while (!queue->first[rank])
+    --rank;
+  return eio__pop_rank (queue, rank);
 }
 
 /* --- signal ------------------------------------------------------------- */
@@ -1368,6 +1533,14 @@ etp_raise_signals (etp_pool *crew)
   X_UNLOCK (eio__pools_lock);
 }
 
+static void
+etp_count_finished_locked (etp_pool *pool)
+{
+  pool->nfinished += pool->finished;
+  pool->ncancelled += pool->cancelled;
+  pool->finished = pool->cancelled = 0;
+}
+
 /* Makes the signal say whether there is work, when eio_poll ends. Something
  * that came after the first look may have found the signal still up; the
  * second look sees it. Returns whether there is work. */
@@ -1377,6 +1550,7 @@ etp_settle_signal (etp_pool *pool)
   int work;
 
   X_LOCK (pool->siglock);
+  etp_count_finished_locked (pool);
   work = etp_has_work (pool);
   if (!work && pool->signalled)
     {
@@ -1418,10 +1592,35 @@ etp_poll_fd (etp_pool *pool)
 
 /* --- results ------------------------------------------------------------ */
 
-/* Hands req over to the poll thread, which may take it before it has been
- * counted. An embedder who locks does not notice. */
 static void
-etp_publish (etp_pool *pool, eio_req *req)
+etp_add_to_hist (etp_hist *hist, unsigned long long from,
+                 unsigned long long to)
+{
+  unsigned long long us = (to - from) / 1000;
+  int i = 0;
+
+  while ((us >>= 1) && i < 31)
+    ++i;
+  ++hist->n[i];
+}
+
+/* What a result counts as, before others see it. */
+static void
+etp_count_result (etp_pool *pool, const eio_req *req, int kind)
+{
+  ++pool->res_queue.count[kind];
+  if (ecb_expect_false (req->eio_timed == (ETP_QUEUE_TIME | ETP_RUN_TIME))
+      && kind == ETP_EXECUTED && ecb_load_relaxed (pool->watch) & ETP_TIMING)
+    {
+      etp_add_to_hist (&pool->queue_hist, req->eio_t[0], req->eio_t[1]);
+      etp_add_to_hist (&pool->exec_hist, req->eio_t[1], req->eio_t[2]);
+    }
+}
+
+/* Hands req over to the poll thread, which may take it before it has been
+ * added to the number. An embedder who locks does not notice. */
+static void
+etp_publish (etp_pool *pool, eio_req *req, int kind)
 {
   eio_req *first = ecb_load_relaxed (pool->res_queue.fresh);
 
@@ -1429,6 +1628,7 @@ etp_publish (etp_pool *pool, eio_req *req)
     return;
 
   X_LOCK (pool->reslock);
+  etp_count_result (pool, req, kind);
   do
     req->next = first;
   while (!ecb_cas_seq_cst (pool->res_queue.fresh, first, req));
@@ -1465,7 +1665,10 @@ etp_sort_results (etp_pool *pool)
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
     if (first[rank])
       eio__append (&pool->sorted, rank, first[rank], last[rank]);
-  ecb_store_relaxed (pool->sorted.size, pool->sorted.size + n);
+  n += pool->sorted.size;
+  ecb_store_relaxed (pool->sorted.size, n);
+  if ((unsigned)n > pool->max_npending)
+    ecb_store_relaxed (pool->max_npending, (unsigned)n);
 }
 
 /* What was taken counts no longer. */
@@ -1530,6 +1733,26 @@ etp_dismiss_locked (etp_pool *pool, unsigned n)
     }
 }
 
+/* How many workers may execute low requests. */
+static unsigned
+etp_low_limit_locked (etp_pool *pool)
+{
+  return pool->limit > pool->nreserved ? pool->limit - pool->nreserved : 1;
+}
+
+/* How many queued requests workers would take now, if there were enough. */
+static unsigned
+etp_count_ready_locked (etp_pool *pool)
+{
+  unsigned n = (unsigned)pool->req_queue.size, most;
+
+  if (ecb_expect_true (!pool->nlow_queued))
+    return n;
+  most = etp_low_limit_locked (pool);
+  most = most > pool->nlow ? most - pool->nlow : 0;
+  return pool->nlow_queued > most ? n - pool->nlow_queued + most : n;
+}
+
 /* Sees to it that somebody looks at the queue, if less than enough are on
  * their way, and less than there are requests: they look after this unlock,
  * and when they take something, summon the next. A thread is started only if
@@ -1540,7 +1763,8 @@ etp_summon_locked (etp_pool *pool, unsigned enough)
 {
   etp_action action = { 0, 0 };
   unsigned looking = pool->nworkers - pool->nidle - pool->nbusy;
-  unsigned queued = (unsigned)(pool->req_queue.size + pool->house_queue.size);
+  unsigned queued = etp_count_ready_locked (pool)
+                    + (unsigned)pool->house_queue.size;
 
   if (looking >= enough || looking >= queued)
     return action;
@@ -1555,6 +1779,8 @@ etp_summon_locked (etp_pool *pool, unsigned enough)
     {
       ++pool->nworkers;
       action.start = 1;
+      if (pool->nworkers > pool->max_nworkers)
+        pool->max_nworkers = pool->nworkers;
     }
   return action;
 }
@@ -1645,6 +1871,7 @@ etp_start_failed (etp_pool *pool, etp_worker *w)
 
   X_LOCK (pool->reqlock);
   --pool->nworkers;
+  ++pool->nrefused;
   if (pool->idle)
     action = etp_summon_locked (pool, 1);
   if (w)
@@ -1737,14 +1964,79 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
   return 1;
 }
 
-/* The next that the host submitted. */
-static eio_req *
-etp_pop_ready_locked (etp_pool *pool)
+/* The rank that a queued request has gained by waiting. */
+static unsigned long long
+etp_aged_rank_locked (etp_pool *pool, const eio_req *req,
+                      unsigned long long now)
 {
-  eio_req *req = eio__pop (&pool->req_queue);
+  unsigned long long rank = (unsigned char)req->eio_rank;
 
-  if (req)
-    ecb_store_relaxed (req->eio_pool->nready, req->eio_pool->nready - 1);
+  rank += (now - req->eio_t[0]) / pool->ageing;
+  return rank < ETP_NUM_PRI ? rank : ETP_NUM_PRI - 1;
+}
+
+/* Whether a is to be taken before b, if they gain ranks by waiting. */
+static int
+etp_is_older_locked (etp_pool *pool, const eio_req *a, const eio_req *b,
+                     unsigned long long now)
+{
+  unsigned long long rank = etp_aged_rank_locked (pool, a, now);
+  unsigned long long other = etp_aged_rank_locked (pool, b, now);
+
+  return rank > other || (rank == other && a->eio_t[0] < b->eio_t[0]);
+}
+
+/* The rank whose first request is to be taken next, or -1. */
+static int
+etp_choose_rank_locked (etp_pool *pool)
+{
+  eio_req **first = pool->req_queue.first;
+  int least = pool->nlow_queued && pool->nlow >= etp_low_limit_locked (pool)
+                ? pool->reserved_rank
+                : 0;
+  int rank = ETP_NUM_PRI - 1, other;
+
+  while (rank >= least && !first[rank])
+    --rank;
+  if (rank < least)
+    return -1;
+
+  if (ecb_expect_false (pool->ageing))
+    {
+      unsigned long long now = eio_sys_now ();
+
+      for (other = rank - 1; other >= least; --other)
+        if (first[other]
+            && etp_is_older_locked (pool, first[other], first[rank], now))
+          rank = other;
+    }
+  return rank;
+}
+
+/* Takes what the host submitted out of the queue. */
+static eio_req *
+etp_pop_ready_locked (etp_pool *crew, int rank)
+{
+  eio_req *req = eio__pop_rank (&crew->req_queue, rank);
+  etp_pool *pool = req->eio_pool;
+
+  ecb_store_relaxed (pool->nready, pool->nready - 1);
+  crew->nlow_queued -= rank < crew->reserved_rank;
+  return req;
+}
+
+/* The next of those, or null. */
+static eio_req *
+etp_next_ready_locked (etp_pool *crew)
+{
+  int rank = crew->req_queue.size ? etp_choose_rank_locked (crew) : -1;
+  eio_req *req = rank < 0 ? 0 : etp_pop_ready_locked (crew, rank);
+
+  if (req && ecb_expect_false (ecb_load_relaxed (req->eio_pool->watch)))
+    {
+      req->eio_timed |= ETP_RUN_TIME;
+      req->eio_t[1] = eio_sys_now ();
+    }
   return req;
 }
 
@@ -1756,14 +2048,19 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
     {
       eio_req *req = eio__pop (&pool->house_queue);
 
-      if (!req && pool->nworkers <= pool->limit)
-        req = etp_pop_ready_locked (pool);
+      w->rank = ETP_NUM_PRI;
+      if (!req && pool->nworkers <= pool->limit
+          && (req = etp_next_ready_locked (pool)))
+        {
+          w->rank = req->eio_rank;
+          pool->nlow += w->rank < pool->reserved_rank;
+        }
       if (req)
         {
           ++pool->nbusy;
           w->serving = req->eio_pool;
           w->counts = pool->nworkers < pool->limit;
-          w->req = req; /* so that leak checkers find it in a child */
+          ecb_store_relaxed (w->req, req);
           return req;
         }
       if (pool->nworkers > pool->limit || !etp_park_locked (pool, w))
@@ -1771,23 +2068,32 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
     }
 }
 
-/* Requests of the library's own have nobody to be published to. Returns 0 if
- * the request has forked and this is the child. */
+/* Requests of the library's own have nobody to be published to. w is null if
+ * this is no worker. Returns 0 if the request has forked and this is the
+ * child. */
 static int
-etp_run (etp_pool *pool, eio_req *req, int counts)
+etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
 {
-  int house = req->eio_state == ETP_FREE;
+  int house = req->eio_state == ETP_FREE, executed;
 
-  eio__execute (req);
+  EIO__PROBE (start, req, req->eio_rank);
+  executed = eio__execute (req);
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
     return 0;
+  EIO__PROBE (done, req, req->eio_outcome);
 
-  if (counts)
-    ecb_add_relaxed (pool->ndone, 1);
+  if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME))
+    req->eio_t[2] = eio_sys_now ();
+  if (w)
+    {
+      ecb_store_relaxed (w->req, 0);
+      if (w->counts)
+        ecb_add_relaxed (pool->ndone, 1);
+    }
   if (house)
     free (req);
   else
-    etp_publish (req->eio_pool, req);
+    etp_publish (req->eio_pool, req, executed ? ETP_EXECUTED : ETP_SKIPPED);
   return 1;
 }
 
@@ -1795,6 +2101,8 @@ static void
 etp_come_back_locked (etp_pool *pool, etp_worker *w)
 {
   --pool->nbusy;
+  pool->nlow -= w->rank < pool->reserved_rank;
+  w->rank = ETP_NUM_PRI;
   w->serving = 0;
   if (w->counts)
     ecb_add_relaxed (pool->ndone, -1u);
@@ -1810,6 +2118,7 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
   if (pool->workers)
     pool->workers->prev = w;
   pool->workers = w;
+  ++pool->nstarted;
   ecb_store_relaxed (pool->start_failed, 0);
 }
 
@@ -1830,6 +2139,7 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
   if (w->next)
     w->next->prev = w->prev;
   --pool->nworkers;
+  ++pool->nleft;
   action = etp_summon_locked (pool, 1);
   X_COND_BROADCAST (pool->left);
 
@@ -1921,7 +2231,7 @@ X_THREAD_PROC (eio__worker_proc)
         etp_recruit (pool);
       is_new = 0;
       etp_use (w->serving ? w->serving : pool);
-      if (!etp_run (pool, req, w->counts))
+      if (!etp_run (pool, w, req))
         return 0;
       X_LOCK (pool->reqlock);
       etp_come_back_locked (pool, w);
@@ -1949,7 +2259,7 @@ etp_run_here (etp_pool *pool)
       req = eio__pop (&crew->house_queue);
       house = !!req;
       if (!req)
-        req = etp_pop_ready_locked (crew);
+        req = etp_next_ready_locked (crew);
     }
   if (!crew->req_queue.size && !crew->house_queue.size)
     ecb_store_relaxed (crew->stalled, 0);
@@ -1963,7 +2273,7 @@ etp_run_here (etp_pool *pool)
   had_pipe = eio_sys_block_signals (&saved);
   if (!house)
     etp_use (req->eio_pool);
-  etp_run (pool, req, 0);
+  etp_run (pool, 0, req);
   eio_sys_unblock_signals (&saved, had_pipe);
   etp_use (pool);
 }
@@ -2005,13 +2315,27 @@ etp_lock_crew (etp_pool *pool)
 }
 
 static void
+etp_set_queue_time (eio_req *req, unsigned long long now)
+{
+  if (!(req->eio_timed & ETP_QUEUE_TIME))
+    req->eio_t[0] = now;
+  req->eio_timed |= ETP_QUEUE_TIME;
+}
+
+static void
 etp_enqueue (etp_pool *pool, eio_req *req)
 {
   etp_pool *crew = etp_lock_crew (pool);
   etp_action action;
 
   eio__push (&crew->req_queue, req);
+  if (ecb_expect_false (crew->ageing))
+    etp_set_queue_time (req, eio_sys_now ());
+  crew->nlow_queued += req->eio_rank < crew->reserved_rank;
   ecb_store_relaxed (pool->nready, pool->nready + 1);
+  if ((unsigned)pool->nready > pool->max_nready)
+    pool->max_nready = (unsigned)pool->nready;
+  ++pool->nqueued;
   action = etp_summon_locked (crew, 1);
   X_UNLOCK (crew->reqlock);
   etp_act (crew, action);
@@ -2056,7 +2380,6 @@ etp_prepare (etp_pool *pool)
 {
   X_MUTEX_CREATE (pool->reqlock);
   X_MUTEX_CREATE (pool->reslock);
-  X_MUTEX_CREATE (pool->grplock);
   X_MUTEX_CREATE (pool->siglock);
   X_COND_CREATE (pool->left);
   pool->crew = pool;
@@ -2084,6 +2407,12 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->submit_limit = ecb_load_relaxed (old->submit_limit);
   pool->finish_cancelled = ecb_load_relaxed (old->finish_cancelled);
   pool->nothreads = ecb_load_relaxed (old->nothreads);
+  pool->watch = ecb_load_relaxed (old->watch);
+  pool->slow = old->slow;
+  pool->slow_cb = old->slow_cb;
+  pool->nreserved = old->nreserved;
+  pool->reserved_rank = old->reserved_rank;
+  pool->ageing = old->ageing;
   pool->wishes = old->wishes;
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
@@ -2280,6 +2609,15 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
     pthread_join (corpse, 0);
 }
 
+static void
+etp_watch (etp_pool *pool, int what, int on)
+{
+  X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->watch, on ? pool->watch | what
+                                     : pool->watch & ~what);
+  X_UNLOCK (pool->reqlock);
+}
+
 /* Idle workers decide anew how long they may be that. */
 static void
 etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
@@ -2304,14 +2642,14 @@ static void
 etp_lock_groups (etp_pool *pool)
 {
   if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
-    X_LOCK (pool->grplock);
+    eio_sys_enter (&pool->grplock);
 }
 
 static void
 etp_unlock_groups (etp_pool *pool)
 {
   if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
-    X_UNLOCK (pool->grplock);
+    eio_sys_leave (&pool->grplock);
 }
 
 /* A group with its pool's lock, if others know it. */
@@ -2399,7 +2737,7 @@ eio__file_and_unlock (eio_req *grp)
   if (idle)
     {
       ecb_add_relaxed (pool->nreqs, 1);
-      etp_publish (pool, grp);
+      etp_publish (pool, grp, ETP_REFILED);
     }
 }
 
@@ -2664,13 +3002,39 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
   return res;
 }
 
+/* Tells the host of a request that takes, or took, long. */
+static void
+etp_report (etp_pool *pool, eio_req *req, unsigned long long ns)
+{
+  req->eio_reported = 1;
+  pool->slow_cb (req, (eio_tstamp)ns / 1e9);
+  etp_use (pool);
+}
+
+/* Of a request that has been executed while the pool was watched. */
+static void
+etp_look_at_times (etp_pool *pool, eio_req *req)
+{
+  unsigned long long ran = req->eio_t[2] - req->eio_t[1];
+
+  if (pool->slow && ran > pool->slow && !req->eio_reported)
+    etp_report (pool, req, ran);
+  if (req->eio_timed & ETP_QUEUE_TIME
+      && ecb_load_relaxed (pool->watch) & ETP_TIMING)
+    {
+      X_LOCK (pool->reslock);
+      etp_add_to_hist (&pool->deliver_hist, req->eio_t[2], eio_sys_now ());
+      X_UNLOCK (pool->reslock);
+    }
+}
+
 /* Finishes one that came out of the result queue. Returns 0 for a group that
  * has to wait, else 1, and what finish returned in res. Whether it was
  * cancelled is looked at once: it may be, by another thread, at any time. */
 static int
 etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
 {
-  int tell;
+  int tell, cancelled;
 
   ecb_add_relaxed (pool->nreqs, -1u);
   if (req->type == EIO_GROUP && !eio__has_ended (req))
@@ -2684,8 +3048,13 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
       eio__mark_cancelled (req->grp);
       etp_unlock_groups (pool);
     }
+  if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME))
+    etp_look_at_times (pool, req);
+  cancelled = EIO_CANCELLED (req);
+  ++*(cancelled ? &pool->cancelled : &pool->finished);
+  EIO__PROBE (finish, req, cancelled);
   tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
-         || !EIO_CANCELLED (req);
+         || !cancelled;
   if (req->type != EIO_GROUP)
     {
       if (!tell)
@@ -2780,6 +3149,7 @@ static void
 etp_submit (etp_pool *pool, eio_req *req)
 {
   pool = etp_choose_pool (pool, req);
+  EIO__PROBE (submit, req, req->pri);
 
   req->eio_pool = pool;
   req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
@@ -2789,14 +3159,18 @@ etp_submit (etp_pool *pool, eio_req *req)
   if (ecb_expect_false (ecb_load_relaxed (pool->draining) == ETP_CLOSE))
     eio__mark_cancelled (req);
   if (req->type == EIO_GROUP)
-    etp_publish (pool, req);
+    etp_publish (pool, req, ETP_GROUPED);
   else
     {
       req->result = 0;
       req->errorno = 0;
+      req->eio_timed = 0;
+      req->eio_reported = 0;
+      if (ecb_expect_false (ecb_load_relaxed (pool->watch) & ETP_TIMING))
+        etp_set_queue_time (req, eio_sys_now ());
       if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
           && etp_try_inline (pool, req))
-        etp_publish (pool, req);
+        etp_publish (pool, req, ETP_INLINED);
       else
         etp_enqueue (pool, req);
     }
@@ -2927,10 +3301,42 @@ etp_poll_scoped (etp_pool *pool)
   return res;
 }
 
+/* Tells of requests that execute for too long. They cannot end before this
+ * does, as this is the thread that would finish them. */
+static void ecb_noinline
+etp_report_slow (etp_pool *pool)
+{
+  etp_pool *crew = etp_crew (pool);
+  unsigned long long ran = 0, now = eio_sys_now ();
+  eio_req *req;
+  etp_worker *w;
+
+  do
+    {
+      req = 0;
+      X_LOCK (crew->reqlock);
+      for (w = crew->workers; w && !req; w = w->next)
+        if (w->serving == pool && (req = ecb_load_relaxed (w->req)))
+          {
+            ran = req->eio_timed & ETP_RUN_TIME && req->eio_t[1] < now
+                    ? now - req->eio_t[1]
+                    : 0;
+            if (ran <= pool->slow || req->eio_reported)
+              req = 0;
+          }
+      X_UNLOCK (crew->reqlock);
+      if (req)
+        etp_report (pool, req, ran);
+    }
+  while (req && pool->slow && !ecb_load_relaxed (pool->over));
+}
+
 static int
 etp_poll_once (etp_pool *pool)
 {
   pool->told = 0;
+  if (ecb_expect_false (pool->slow))
+    etp_report_slow (pool);
   if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
       && !ecb_load_relaxed (etp_crew (pool)->start_failed) && !pool->scope
       && !pool->feeding)
@@ -4994,12 +5400,12 @@ eio__run_in_buffer (eio_req *req, const eio__op *op)
 }
 
 /* [worker, or the poll thread if there is none] Leaves the result and errno in
- * eio_outcome and eio_outerrno. */
-static void
+ * eio_outcome and eio_outerrno. Returns 0 if it was cancelled before. */
+static int
 eio__execute (eio_req *req)
 {
   const eio__op *op = eio__find_op (req->type);
-  int error = eio__check (req, op);
+  int wrong = eio__check (req, op), error = wrong;
   eio_ssize_t res = -1;
 
   if (!error)
@@ -5020,6 +5426,7 @@ eio__execute (eio_req *req)
     req->wd = EIO_INVALID_WD;
   req->eio_outcome = res;
   req->eio_outerrno = res < 0 ? error : 0;
+  return wrong != ECANCELED;
 }
 
 /* --- answers at once ---------------------------------------------------- */
@@ -5362,9 +5769,11 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
   for (first = eio__pools; first; first = first->next)
     if (etp_crew (first->current) == old)
       ecb_store_release (first->current->crew, pool);
-  while ((req = etp_pop_ready_locked (old)))
-    if (req->eio_pool != old)
+  for (; old->req_queue.size; old->nlow_queued = 0)
+    if ((req = eio__pop (&old->req_queue))->eio_pool != old)
       {
+        --req->eio_pool->nqueued;
+        ecb_store_relaxed (req->eio_pool->nready, req->eio_pool->nready - 1);
         req->next = 0;
         if (last)
           last->next = req;
@@ -5928,12 +6337,17 @@ eio_set_max_poll_reqs (unsigned int nreqs)
   ecb_store_relaxed (eio__pool ()->max_poll_reqs, nreqs);
 }
 
+/* The inverse of eio_sys_ns, which adds 1. */
+static eio_tstamp
+eio__seconds (unsigned long long ns)
+{
+  return (eio_tstamp)(ns > 1 ? ns - 1 : ns) / 1e9;
+}
+
 eio_tstamp
 eio_get_max_poll_time (void)
 {
-  unsigned long long ns = etp_get_max_poll_time (eio__pool ());
-
-  return (eio_tstamp)(ns > 1 ? ns - 1 : ns) / 1e9; /* eio_sys_ns added 1 */
+  return eio__seconds (etp_get_max_poll_time (eio__pool ()));
 }
 
 unsigned int
@@ -5972,10 +6386,23 @@ eio_set_finish_cancelled (int on)
   ecb_store_relaxed (eio__pool ()->finish_cancelled, !!on);
 }
 
+int
+eio_get_finish_cancelled (void)
+{
+  return ecb_load_relaxed (eio__pool ()->finish_cancelled);
+}
+
 void
 eio_set_nothreads (int mode)
 {
   ecb_store_relaxed (eio__pool ()->nothreads, mode == EIO_NOTHREADS_FAIL);
+}
+
+int
+eio_get_nothreads (void)
+{
+  return ecb_load_relaxed (eio__pool ()->nothreads) ? EIO_NOTHREADS_FAIL
+                                                    : EIO_NOTHREADS_RUN;
 }
 
 void
@@ -6058,6 +6485,12 @@ eio_set_stack_size (size_t bytes)
   X_UNLOCK (pool->reqlock);
 }
 
+size_t
+eio_get_stack_size (void)
+{
+  return ecb_load_relaxed (etp_crew (eio__pool ())->wishes.stack_size);
+}
+
 void
 eio_set_thread_name (const char *name)
 {
@@ -6128,6 +6561,162 @@ eio_set_ioprio (int ioprio)
   X_LOCK (pool->reqlock);
   pool->wishes.ioprio = ioprio;
   X_UNLOCK (pool->reqlock);
+  return 0;
+}
+
+int
+eio_get_ioprio (void)
+{
+  etp_pool *pool = etp_crew (eio__pool ());
+  int ioprio;
+
+  X_LOCK (pool->reqlock);
+  ioprio = pool->wishes.ioprio;
+  X_UNLOCK (pool->reqlock);
+  return ioprio;
+}
+
+void
+eio_set_reserved (int pri, unsigned int nthreads)
+{
+  etp_pool *pool = etp_crew (eio__pool ());
+  etp_action action;
+  etp_worker *w;
+  eio_req *req;
+  int rank;
+
+  X_LOCK (pool->reqlock);
+  pool->nreserved = nthreads;
+  pool->reserved_rank = nthreads ? eio__clamp_pri (pri) - EIO_PRI_MIN : 0;
+  pool->nlow = pool->nlow_queued = 0;
+  for (w = pool->workers; w; w = w->next)
+    pool->nlow += w->rank < pool->reserved_rank;
+  for (rank = 0; rank < pool->reserved_rank; ++rank)
+    for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
+      ++pool->nlow_queued;
+  action = etp_summon_locked (pool, 1);
+  X_UNLOCK (pool->reqlock);
+  etp_act (pool, action);
+}
+
+unsigned int
+eio_get_reserved (int *pri)
+{
+  etp_pool *pool = etp_crew (eio__pool ());
+  unsigned nthreads;
+
+  X_LOCK (pool->reqlock);
+  nthreads = pool->nreserved;
+  if (pri)
+    *pri = nthreads ? pool->reserved_rank + EIO_PRI_MIN : EIO_PRI_MIN;
+  X_UNLOCK (pool->reqlock);
+  return nthreads;
+}
+
+void
+eio_set_ageing (eio_tstamp seconds)
+{
+  etp_pool *pool = etp_crew (eio__pool ());
+  unsigned long long ns = eio_sys_ns (seconds), now = eio_sys_now ();
+  eio_req *req;
+  int rank;
+
+  X_LOCK (pool->reqlock);
+  pool->ageing = ns;
+  for (rank = 0; rank < ETP_NUM_PRI; ++rank)
+    for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
+      etp_set_queue_time (req, now);
+  X_UNLOCK (pool->reqlock);
+}
+
+eio_tstamp
+eio_get_ageing (void)
+{
+  etp_pool *pool = etp_crew (eio__pool ());
+  unsigned long long ns;
+
+  X_LOCK (pool->reqlock);
+  ns = pool->ageing;
+  X_UNLOCK (pool->reqlock);
+  return eio__seconds (ns);
+}
+
+void
+eio_set_timing (int on)
+{
+  etp_watch (eio__pool (), ETP_TIMING, on);
+}
+
+int
+eio_get_timing (void)
+{
+  return !!(ecb_load_relaxed (eio__pool ()->watch) & ETP_TIMING);
+}
+
+void
+eio_set_slow (eio_tstamp seconds,
+              void (*cb) (const eio_req *req, eio_tstamp running))
+{
+  etp_pool *pool = eio__pool ();
+
+  pool->slow = cb ? eio_sys_ns (seconds) : 0;
+  pool->slow_cb = cb;
+  etp_watch (pool, ETP_SLOW, pool->slow != 0);
+}
+
+static void
+eio__copy_hist (uint64_t *to, const etp_hist *from)
+{
+  int i;
+
+  for (i = 0; i < 32; ++i)
+    to[i] = from->n[i];
+}
+
+int
+eio_get_stats (struct eio_stats *stats, size_t size)
+{
+  struct eio_stats all = { 0 };
+  etp_pool *pool = eio__pool (), *crew;
+  unsigned long long *count = pool->res_queue.count;
+
+  if (!stats || !size)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  crew = etp_lock_crew (pool);
+  all.submitted = pool->nqueued;
+  all.threads_started = crew->nstarted;
+  all.threads_reaped = crew->nleft;
+  all.start_failures = crew->nrefused;
+  all.max_nready = pool->max_nready;
+  all.max_nthreads = crew->max_nworkers;
+  X_UNLOCK (crew->reqlock);
+
+  X_LOCK (pool->reslock);
+  all.submitted += count[ETP_INLINED] + count[ETP_GROUPED];
+  all.executed = count[ETP_EXECUTED];
+  all.inlined = count[ETP_INLINED];
+  eio__copy_hist (all.queue_hist, &pool->queue_hist);
+  eio__copy_hist (all.exec_hist, &pool->exec_hist);
+  eio__copy_hist (all.deliver_hist, &pool->deliver_hist);
+  X_UNLOCK (pool->reslock);
+
+  X_LOCK (pool->siglock);
+  if (etp_is_polling (pool))
+    etp_count_finished_locked (pool);
+  all.finished = pool->nfinished;
+  all.cancelled = pool->ncancelled;
+  X_UNLOCK (pool->siglock);
+
+  all.max_npending = (unsigned)etp_npending (pool);
+  if (all.max_npending < ecb_load_relaxed (pool->max_npending))
+    all.max_npending = ecb_load_relaxed (pool->max_npending);
+
+  memset (stats, 0, size);
+  memcpy (stats, &all, size < sizeof all ? size : sizeof all);
   return 0;
 }
 
@@ -6818,6 +7407,7 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
  * 9  End                                                                    *
  *****************************************************************************/
 
+#undef EIO__PROBE
 #undef EIO__TELLS_CANCELLED
 #undef EIO__NAMES_MAX
 #undef EIO__PATH_BUF

@@ -296,18 +296,18 @@ struct eio_req
   /* private: the group that holds this, and the list of its members */
   eio_req *grp, *grp_prev, *grp_next, *grp_first;
 
-  /* private: zero them.  Their places are fixed, their meaning is not;
-   * eio_extra, eio_t and eio_reserved are room for what is to come. */
+  /* private: zero them.  Their places are fixed, their meaning is not. */
   eio_ssize_t eio_outcome;   /* result, until finish */
   struct etp_pool *eio_pool; /* whose result queue it comes out of */
   int eio_outerrno;          /* errorno, until finish */
   signed char eio_rank;      /* priority queue */
   unsigned char eio_state;   /* see eio.c, section 3 */
-  unsigned char eio_reserved[2];
-  eio_req *eio_chain;        /* of groups whose feeders run: the outer one */
-  size_t eio_frame;          /* ... and where on the stack */
-  void *eio_extra;
-  unsigned long long eio_t[3];
+  unsigned char eio_reported; /* to eio_set_slow's function */
+  unsigned char eio_timed;    /* which of eio_t are */
+  eio_req *eio_chain;        /* of groups whose feeders run: another, */
+  size_t eio_frame;          /* ... where on the stack, */
+  void *eio_extra;           /* ... and on which thread */
+  unsigned long long eio_t[3]; /* monotonic times in ns */
 };
 
 /* Non-zero when cancelled.  [any thread] */
@@ -482,6 +482,7 @@ unsigned int eio_get_submit_limit (void);
  * produced is the host's then.  Initially 0: it is not called.
  * [any thread] */
 void eio_set_finish_cancelled (int on);
+int eio_get_finish_cancelled (void);
 
 /* What happens while no thread at all can be had: EIO_NOTHREADS_RUN
  * (initially): each eio_poll executes a request.  EIO_NOTHREADS_FAIL: it tries
@@ -492,6 +493,7 @@ enum {
   EIO_NOTHREADS_FAIL = 1
 };
 void eio_set_nothreads (int mode);
+int eio_get_nothreads (void);
 
 /* Has requests that the kernel can answer without waiting for a device or a
  * server answered at once, by the thread that submits them: EIO_READ at an
@@ -531,6 +533,7 @@ unsigned int eio_get_idle_timeout (void);
 /* Bytes of stack; 0 (initially) means what the library was built with.  Where
  * the system refuses so few, they get more. */
 void eio_set_stack_size (size_t bytes);
+size_t eio_get_stack_size (void);
 
 /* Their name, of which systems take 15 bytes; null (initially) means the
  * process's name with "/eio". */
@@ -553,6 +556,7 @@ int eio_set_affinity (const void *cpuset, size_t size);
  * not, or ENOSYS where there is no such thing.  The system may refuse it
  * silently. */
 int eio_set_ioprio (int ioprio);
+int eio_get_ioprio (void);
 
 /* Keeps nthreads of the limit on workers for requests of at least priority
  * pri, so that slow work of lower priority cannot take them all; one worker at
