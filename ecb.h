@@ -56,6 +56,12 @@
 # endif
 #endif
 
+/* The number of the highest bit that is set, of an unsigned that is not 0. */
+#ifndef ecb_top_bit
+# define ecb_top_bit(x) \
+  ((int)(sizeof (unsigned) * 8 - 1) - __builtin_clz (x))
+#endif
+
 /* Atomic access to plain integers of int size or less, and pointers.
  * <stdatomic.h> is not used because some live in structs that C++ and old C
  * dialects see too.  Order comes from the locks, so relaxed is enough; where

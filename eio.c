@@ -30,21 +30,22 @@
  *    7 eio__file_group: it has none any more                                *
  *                                                                           *
  * Locks:                                                                    *
- *   1. A pool has reqlock, reslock and siglock; what each guards is said at *
- *      struct etp_pool.                                                     *
- *   2. No thread holds two of them, in any order.                           *
- *   3. Under reqlock or reslock, no callback of a request runs, no system   *
- *      call is made that can block, and no worker is woken or started for a *
- *      request. (Settings wake under reqlock.)                              *
+ *   1. A pool has reqlock, reslock, siglock and grplock; what each guards   *
+ *      is said at struct etp_pool.                                          *
+ *   2. No thread holds two of them, in any order. eio__pools_lock may be    *
+ *      held when one is taken.                                              *
+ *   3. Under reqlock, reslock or grplock, no callback of a request runs, no *
+ *      system call is made that can block, and no worker is woken or        *
+ *      started for a request. (Settings wake under reqlock.)                *
  *   4. want_poll and done_poll are called under siglock, and therefore must *
  *      not call the library.                                                *
- *   5. A function whose name ends in _locked is called with reqlock held;   *
- *      eio__push and eio__pop too, or by the poll thread on its own queue.  *
+ *   5. A function whose name ends in _locked is called with reqlock held,   *
+ *      those of groups with grplock; eio__push and eio__pop with reqlock,   *
+ *      or by the poll thread on its own queue.                              *
  *   6. A request's members belong to the thread that has it: the submitter, *
  *      then the worker, then the poll thread; reqlock and the swap in       *
  *      etp_publish hand it over. Only cancelled is shared, and is atomic.   *
- *      The links grp*, and all of a group, belong to the poll thread        *
- *      always.                                                              *
+ *      The links grp*, and all of a group, are guarded by grplock.          *
  *                                                                           *
  * doc/internals.md tells how submit, park, wake, reap, publish and signal   *
  * work together, and why it was done so.                                    *
@@ -85,7 +86,7 @@
  * 1  Configuration                                                          *
  *                                                                           *
  * In eio.h: EIO_STRUCT_DIRENT, EIO_STRUCT_STAT, EIO_STRUCT_STATVFS,         *
- * EIO_REQ_MEMBERS, EIO_NO_WRAPPERS. Above: EIO_CONFIG_H.                    *
+ * EIO_REQ_MEMBERS, EIO_NO_WRAPPERS. Above: EIO_CONFIG_H. Below: EIO_PROBES.  *
  *****************************************************************************/
 
 /* Stack of a worker, in bytes. Custom requests need what they need. */
@@ -1110,7 +1111,8 @@ typedef struct
 {
   eio_req *first[ETP_NUM_PRI];
   eio_req *last[ETP_NUM_PRI];
-  int size; /* read anywhere */
+  unsigned ranks; /* bits of those that are not empty */
+  int size;       /* read anywhere */
 } etp_queue;
 
 /* Results. Workers push them onto a stack; the poll thread takes all of it,
@@ -1200,9 +1202,10 @@ struct etp_pool
   /* Whose workers execute the requests: crew's request side is used in place
    * of this one's. Mostly it is this pool itself. */
   etp_pool *crew;                       /* atomic: see eio__hand_over_crew */
-  int nready;                           /* of its queued requests; atomic;
-                                           this, and the next two, are
-                                           written under crew's reqlock */
+  int nready;                           /* of its requests, queued with those
+                                           of another pool; atomic; this, and
+                                           the next two, are written under
+                                           crew's reqlock */
   unsigned max_nready;
   unsigned long long nqueued;           /* ever */
 
@@ -1229,7 +1232,12 @@ struct etp_pool
   unsigned max_nworkers;
   unsigned long long nstarted, nleft, nrefused; /* threads, ever */
 
-  /* Workers for requests of low rank leave nreserved others free. */
+  int nguests;                          /* of queued requests, those of other
+                                           pools; atomic */
+
+  /* If not all workers take just what is first: those for requests of low
+   * rank leave nreserved others free, and requests gain ranks by waiting. */
+  int planned;
   int reserved_rank;                    /* lower ones are low */
   unsigned nreserved;
   unsigned nlow_queued;
@@ -1419,7 +1427,10 @@ eio__append (etp_queue *queue, int rank, eio_req *first, eio_req *last)
   if (queue->last[rank])
     queue->last[rank]->next = first;
   else
-    queue->first[rank] = first;
+    {
+      queue->first[rank] = first;
+      queue->ranks |= 1u << rank;
+    }
   queue->last[rank] = last;
 }
 
@@ -1441,7 +1452,10 @@ eio__pop_rank (etp_queue *queue, int rank)
 
   queue->first[rank] = (eio_req *)req->next;
   if (!req->next)
-    queue->last[rank] = 0;
+    {
+      queue->last[rank] = 0;
+      queue->ranks &= ~(1u << rank);
+    }
   ecb_store_relaxed (queue->size, queue->size - 1);
   return req;
 }
@@ -1450,13 +1464,7 @@ eio__pop_rank (etp_queue *queue, int rank)
 static eio_req *
 eio__pop (etp_queue *queue)
 {
-  int rank = ETP_NUM_PRI - 1;
-
-  if (!queue->size)
-    return 0;
-  while (!queue->first[rank])
-    --rank;
-  return eio__pop_rank (queue, rank);
+  return queue->ranks ? eio__pop_rank (queue, ecb_top_bit (queue->ranks)) : 0;
 }
 
 /* --- signal ------------------------------------------------------------- */
@@ -1533,8 +1541,9 @@ etp_raise_signals (etp_pool *crew)
   X_UNLOCK (eio__pools_lock);
 }
 
+/* With siglock. */
 static void
-etp_count_finished_locked (etp_pool *pool)
+etp_count_finished (etp_pool *pool)
 {
   pool->nfinished += pool->finished;
   pool->ncancelled += pool->cancelled;
@@ -1550,7 +1559,7 @@ etp_settle_signal (etp_pool *pool)
   int work;
 
   X_LOCK (pool->siglock);
-  etp_count_finished_locked (pool);
+  etp_count_finished (pool);
   work = etp_has_work (pool);
   if (!work && pool->signalled)
     {
@@ -1746,7 +1755,7 @@ etp_count_ready_locked (etp_pool *pool)
 {
   unsigned n = (unsigned)pool->req_queue.size, most;
 
-  if (ecb_expect_true (!pool->nlow_queued))
+  if (ecb_expect_true (!pool->planned))
     return n;
   most = etp_low_limit_locked (pool);
   most = most > pool->nlow ? most - pool->nlow : 0;
@@ -1987,7 +1996,7 @@ etp_is_older_locked (etp_pool *pool, const eio_req *a, const eio_req *b,
 }
 
 /* The rank whose first request is to be taken next, or -1. */
-static int
+static int ecb_noinline
 etp_choose_rank_locked (etp_pool *pool)
 {
   eio_req **first = pool->req_queue.first;
@@ -2001,7 +2010,7 @@ etp_choose_rank_locked (etp_pool *pool)
   if (rank < least)
     return -1;
 
-  if (ecb_expect_false (pool->ageing))
+  if (pool->ageing)
     {
       unsigned long long now = eio_sys_now ();
 
@@ -2013,26 +2022,32 @@ etp_choose_rank_locked (etp_pool *pool)
   return rank;
 }
 
-/* Takes what the host submitted out of the queue. */
-static eio_req *
-etp_pop_ready_locked (etp_pool *crew, int rank)
-{
-  eio_req *req = eio__pop_rank (&crew->req_queue, rank);
-  etp_pool *pool = req->eio_pool;
-
-  ecb_store_relaxed (pool->nready, pool->nready - 1);
-  crew->nlow_queued -= rank < crew->reserved_rank;
-  return req;
-}
-
-/* The next of those, or null. */
+/* The next that the host submitted, or null. */
 static eio_req *
 etp_next_ready_locked (etp_pool *crew)
 {
-  int rank = crew->req_queue.size ? etp_choose_rank_locked (crew) : -1;
-  eio_req *req = rank < 0 ? 0 : etp_pop_ready_locked (crew, rank);
+  eio_req *req;
+  etp_pool *pool;
 
-  if (req && ecb_expect_false (ecb_load_relaxed (req->eio_pool->watch)))
+  if (ecb_expect_true (!crew->planned))
+    req = eio__pop (&crew->req_queue);
+  else
+    {
+      int rank = etp_choose_rank_locked (crew);
+
+      req = rank < 0 ? 0 : eio__pop_rank (&crew->req_queue, rank);
+      crew->nlow_queued -= req && rank < crew->reserved_rank;
+    }
+  if (!req)
+    return 0;
+
+  pool = req->eio_pool;
+  if (ecb_expect_false (pool != crew))
+    {
+      ecb_store_relaxed (pool->nready, pool->nready - 1);
+      ecb_store_relaxed (crew->nguests, crew->nguests - 1);
+    }
+  if (ecb_expect_false (ecb_load_relaxed (pool->watch)))
     {
       req->eio_timed |= ETP_RUN_TIME;
       req->eio_t[1] = eio_sys_now ();
@@ -2048,17 +2063,16 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
     {
       eio_req *req = eio__pop (&pool->house_queue);
 
-      w->rank = ETP_NUM_PRI;
-      if (!req && pool->nworkers <= pool->limit
-          && (req = etp_next_ready_locked (pool)))
+      if (!req && pool->nworkers <= pool->limit)
         {
-          w->rank = req->eio_rank;
-          pool->nlow += w->rank < pool->reserved_rank;
+          req = etp_next_ready_locked (pool);
+          pool->nlow += req && req->eio_rank < pool->reserved_rank;
         }
       if (req)
         {
           ++pool->nbusy;
           w->serving = req->eio_pool;
+          w->rank = req->eio_state == ETP_FREE ? ETP_NUM_PRI : req->eio_rank;
           w->counts = pool->nworkers < pool->limit;
           ecb_store_relaxed (w->req, req);
           return req;
@@ -2314,6 +2328,17 @@ etp_lock_crew (etp_pool *pool)
     }
 }
 
+/* How many of its requests are queued. */
+static unsigned
+etp_nready (etp_pool *pool, etp_pool *crew)
+{
+  int n = pool == crew ? ecb_load_relaxed (crew->req_queue.size)
+                           - ecb_load_relaxed (crew->nguests)
+                       : ecb_load_relaxed (pool->nready);
+
+  return n > 0 ? (unsigned)n : 0;
+}
+
 static void
 etp_set_queue_time (eio_req *req, unsigned long long now)
 {
@@ -2329,13 +2354,20 @@ etp_enqueue (etp_pool *pool, eio_req *req)
   etp_action action;
 
   eio__push (&crew->req_queue, req);
-  if (ecb_expect_false (crew->ageing))
-    etp_set_queue_time (req, eio_sys_now ());
-  crew->nlow_queued += req->eio_rank < crew->reserved_rank;
-  ecb_store_relaxed (pool->nready, pool->nready + 1);
-  if ((unsigned)pool->nready > pool->max_nready)
-    pool->max_nready = (unsigned)pool->nready;
+  if (ecb_expect_false (crew->planned))
+    {
+      if (crew->ageing)
+        etp_set_queue_time (req, eio_sys_now ());
+      crew->nlow_queued += req->eio_rank < crew->reserved_rank;
+    }
+  if (ecb_expect_false (pool != crew))
+    {
+      ecb_store_relaxed (pool->nready, pool->nready + 1);
+      ecb_store_relaxed (crew->nguests, crew->nguests + 1);
+    }
   ++pool->nqueued;
+  if (etp_nready (pool, crew) > pool->max_nready)
+    pool->max_nready = etp_nready (pool, crew);
   action = etp_summon_locked (crew, 1);
   X_UNLOCK (crew->reqlock);
   etp_act (crew, action);
@@ -2413,6 +2445,7 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->nreserved = old->nreserved;
   pool->reserved_rank = old->reserved_rank;
   pool->ageing = old->ageing;
+  pool->planned = old->planned;
   pool->wishes = old->wishes;
   pool->want_poll = ecb_load_relaxed (old->want_poll);
   pool->done_poll = ecb_load_relaxed (old->done_poll);
@@ -3139,10 +3172,10 @@ etp_choose_pool (etp_pool *pool, eio_req *req)
         etp_notice_resubmission (finishing, req);
     }
 
-  return req->grp ? req->grp->eio_pool
-         : req->type == EIO_GROUP && req->size && req->eio_pool
-           ? req->eio_pool
-           : pool;
+  if (ecb_expect_false (req->grp))
+    return req->grp->eio_pool;
+  return req->type == EIO_GROUP && req->size && req->eio_pool ? req->eio_pool
+                                                             : pool;
 }
 
 static void
@@ -5764,11 +5797,11 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
   eio_req *req, *last = 0, *kept = 0;
 
   X_LOCK (eio__pools_lock);
-  X_LOCK (old->reqlock); /* the one place where a thread holds two of a pool's
-                            parts: nobody has that lock and waits for this */
+  X_LOCK (old->reqlock);
   for (first = eio__pools; first; first = first->next)
     if (etp_crew (first->current) == old)
       ecb_store_release (first->current->crew, pool);
+  old->nguests = 0;
   for (; old->req_queue.size; old->nlow_queued = 0)
     if ((req = eio__pop (&old->req_queue))->eio_pool != old)
       {
@@ -6588,6 +6621,7 @@ eio_set_reserved (int pri, unsigned int nthreads)
   X_LOCK (pool->reqlock);
   pool->nreserved = nthreads;
   pool->reserved_rank = nthreads ? eio__clamp_pri (pri) - EIO_PRI_MIN : 0;
+  pool->planned = nthreads || pool->ageing;
   pool->nlow = pool->nlow_queued = 0;
   for (w = pool->workers; w; w = w->next)
     pool->nlow += w->rank < pool->reserved_rank;
@@ -6623,6 +6657,7 @@ eio_set_ageing (eio_tstamp seconds)
 
   X_LOCK (pool->reqlock);
   pool->ageing = ns;
+  pool->planned = pool->nreserved || ns;
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
     for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
       etp_set_queue_time (req, now);
@@ -6706,7 +6741,7 @@ eio_get_stats (struct eio_stats *stats, size_t size)
 
   X_LOCK (pool->siglock);
   if (etp_is_polling (pool))
-    etp_count_finished_locked (pool);
+    etp_count_finished (pool);
   all.finished = pool->nfinished;
   all.cancelled = pool->ncancelled;
   X_UNLOCK (pool->siglock);
@@ -6729,7 +6764,9 @@ eio_nreqs (void)
 unsigned int
 eio_nready (void)
 {
-  return (unsigned int)ecb_load_relaxed (eio__pool ()->nready);
+  etp_pool *pool = eio__pool ();
+
+  return etp_nready (pool, etp_crew (pool));
 }
 
 unsigned int

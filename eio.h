@@ -288,7 +288,7 @@ struct eio_req
   /* [poll thread] last act of the library on a request, may be null */
   void (*destroy)(eio_req *req);
 
-  /* EIO_GROUP: adds members [poll thread]; EIO_CUSTOM: [worker] */
+  /* EIO_GROUP: adds members [who feeds]; EIO_CUSTOM: [worker] */
   void (*feed)(eio_req *req);
 
   EIO_REQ_MEMBERS
@@ -649,39 +649,44 @@ int eio_try_submit (eio_req *req);
  * did not execute yet never will (except EIO_CLOSE and EIO_WD_CLOSE, which
  * always do); what executes may stop early; finish is not called, destroy
  * is.  A file or wd that was opened is closed by the library.  Null is
- * ignored.  A plain request: [any thread], while it is certain that it has
- * not been destroyed; a group: [poll thread] */
+ * ignored.  [any thread], while it is certain that the request has not been
+ * destroyed. */
 void eio_cancel (eio_req *req);
 
 /*****************************************************************************
  * 5  Groups                                                                 *
  *****************************************************************************/
 
+/* On another thread than the one that polls, a group may finish as soon as it
+ * has no members, and a request as soon as it has been submitted: something
+ * has to keep the group, such as a member that waits, and requests are filled
+ * by hand and added before they are submitted. */
+
 /* Makes and submits a group, with EIO_PRI_MAX.  It finishes in eio_poll once
  * it has no members, even if it never had any.  result, errorno, ptr1, ptr2
  * and int1 are the caller's to set.  Null and errno ENOMEM when memory is
- * out.  [poll thread] */
+ * out.  [any thread] */
 eio_req *eio_grp (eio_cb cb, void *data);
 
 /* Sets a feeder: it is called now, and whenever a member has finished, while
  * the group has less than limit members and is not cancelled; it is expected
  * to add some, and is removed when it adds none.  limit <= 0 pauses it.
- * [poll thread] */
+ * [any thread] */
 void eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit);
 
-/* Changes the feeder's limit.  [poll thread] */
+/* Changes the feeder's limit.  [any thread] */
 void eio_grp_limit (eio_req *grp, int limit);
 
-/* Adds a submitted request, also a group, to a group whose finish has not
- * begun.  A null request is ignored; to a cancelled group, the request is
- * added as cancelled.  Returns 0, or -1 with errno EINVAL when the group has
- * begun to finish, or the request is in a group already (both are asserted
- * against); then the request runs alone, or where it is.
- * [poll thread] */
+/* Adds a request, also a group, to a group whose finish has not begun; either
+ * may have been submitted, or not yet.  A null request is ignored; to a
+ * cancelled group, the request is added as cancelled.  Returns 0, or -1 with
+ * errno EINVAL when they are of different pools, or when the group has begun to
+ * finish, or the request is in a group already (these are asserted against);
+ * then the request runs alone, or where it is.  [any thread] */
 int eio_grp_add (eio_req *grp, eio_req *req);
 
 /* Cancels the members and drops the feeder, but not the group itself, which
- * finishes when they are gone.  [poll thread] */
+ * finishes when they are gone.  [any thread] */
 void eio_grp_cancel (eio_req *grp);
 
 /*****************************************************************************

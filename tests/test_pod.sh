@@ -240,8 +240,8 @@ names_missing "$tmp/constants" "$tmp/headings" "no heading in doc/eio.pod"
 # end in _ stand for several.
 {
   words <"$tmp/eio.h"
-  for word in EIO_CONFIG_H EIO_STACKSIZE EIO_PATH_MIN EIO_FINISH EIO_DESTROY \
-    EIO_FEED EIO_POOL EIO_ENOSYS eio_page_align
+  for word in EIO_CONFIG_H EIO_STACKSIZE EIO_PATH_MIN EIO_PROBES EIO_FINISH \
+    EIO_DESTROY EIO_FEED EIO_POOL EIO_ENOSYS eio_page_align
   do
     echo $word
   done
