@@ -86,7 +86,7 @@
  * 1  Configuration                                                          *
  *                                                                           *
  * In eio.h: EIO_STRUCT_DIRENT, EIO_STRUCT_STAT, EIO_STRUCT_STATVFS,         *
- * EIO_REQ_MEMBERS, EIO_NO_WRAPPERS. Above: EIO_CONFIG_H. Below: EIO_PROBES.  *
+ * EIO_REQ_MEMBERS, EIO_NO_WRAPPERS. Above: EIO_CONFIG_H. Below: EIO_PROBES. *
  *****************************************************************************/
 
 /* Stack of a worker, in bytes. Custom requests need what they need. */
