@@ -392,6 +392,22 @@ eio_sys_fd_path (int fd, char *buf, size_t size)
   return EIO_ENOSYS ();
 }
 
+/* Opens what fd is open on without doing anything to it. Not by dup: to close
+ * that would end the process's record locks. */
+static int
+eio_sys_open_same (int fd)
+{
+#ifdef __linux__
+  char link[40];
+
+  snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
+  return openat (AT_FDCWD, link, EIO__O_NOTHING | O_CLOEXEC);
+#else
+  (void)fd;
+  return EIO_ENOSYS ();
+#endif
+}
+
 /* As openat, but fails with EAGAIN if the path is not all in the kernel's
  * memory. Linux 5.12. */
 static int
@@ -5590,10 +5606,22 @@ static int
 eio__has_local_fd (eio_req *req, eio_sys_kind *kind)
 {
   etp_pool *pool = req->eio_pool;
+  int credit, fd;
 
-  return ecb_load_relaxed (pool->nreqs) <= EIO__FEW
-         && !eio__get_kind (req, req->int1, kind)
-         && eio__fs_credit (pool, kind->dev) > 0;
+  if (!EIO__O_NOTHING || ecb_load_relaxed (pool->nreqs) > EIO__FEW
+      || eio__get_kind (req, req->int1, kind))
+    return 0;
+
+  credit = eio__fs_credit (pool, kind->dev);
+  if (!credit)
+    {
+      fd = eio_sys_open_same (req->int1);
+      if (fd < 0)
+        eio__set_fs_credit (pool, kind->dev, -EIO__FS_CREDIT);
+      else
+        eio__ask_fs (pool, fd, kind->dev);
+    }
+  return credit > 0;
 }
 
 static int
@@ -5624,13 +5652,15 @@ eio__close_inline (eio_req *req)
 }
 
 /* Whether a file just opened is a regular one still, and then makes it wait,
- * as it was not to wait for anybody while it was opened. */
+ * as it was not to wait for anybody while it was opened, unless that was asked
+ * for. */
 static int
-eio__end_nonblocking_open (int fd)
+eio__end_nonblocking_open (int fd, int flags)
 {
   struct stat st;
 
-  return !fstat (fd, &st) && S_ISREG (st.st_mode) && !fcntl (fd, F_SETFL, 0);
+  return !fstat (fd, &st) && S_ISREG (st.st_mode)
+         && (flags & O_NONBLOCK || !fcntl (fd, F_SETFL, 0));
 }
 
 /* Only regular files, for reading: to open a FIFO or a device does things. */
@@ -5640,7 +5670,8 @@ eio__open_inline (eio_req *req)
   eio_sys_kind kind;
   int path_fd, fd;
 
-  if (req->int1 & ~(O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_ACCMODE)
+  if (req->int1
+        & ~(O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_ACCMODE)
       || (req->int1 & O_ACCMODE) != O_RDONLY)
     return 0;
   path_fd = eio__find_cached (req, req->int1 & O_NOFOLLOW, &kind);
@@ -5652,7 +5683,7 @@ eio__open_inline (eio_req *req)
                                 req->int1 | O_NONBLOCK)
          : -1;
   eio_sys_close (path_fd);
-  if (fd >= 0 && !eio__end_nonblocking_open (fd))
+  if (fd >= 0 && !eio__end_nonblocking_open (fd, req->int1))
     {
       eio_sys_close (fd);
       fd = -1;

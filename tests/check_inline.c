@@ -1228,7 +1228,7 @@ END_TEST
  *****************************************************************************/
 
 static const int open_flags[]
-  = { O_RDONLY, O_CLOEXEC, O_NOFOLLOW, O_NOCTTY,
+  = { O_RDONLY, O_CLOEXEC, O_NOFOLLOW, O_NOCTTY, O_NONBLOCK,
       O_CLOEXEC | O_NOFOLLOW | O_NOCTTY };
 
 static void
@@ -1331,7 +1331,7 @@ static const struct
   { "missing", O_RDONLY }, { "file/", O_RDONLY }, { "file/x", O_RDONLY },
   { "device", O_RDONLY }, { "device", O_RDWR }, { "file", O_WRONLY },
   { "file", O_RDWR }, { "file", O_RDONLY | O_APPEND },
-  { "file", O_RDONLY | O_NONBLOCK }, { "file", O_RDONLY | O_SYNC },
+  { "file", O_RDONLY | O_SYNC },
   { "file", O_RDONLY | O_NOATIME }, { "file", O_RDONLY | O_DIRECT },
   { "file", O_PATH }, { "file", O_ACCMODE }, { "new", O_RDONLY | O_CREAT },
   { "newer", O_WRONLY | O_CREAT }, { "file", O_CREAT | O_EXCL },
@@ -1773,14 +1773,29 @@ START_TEST (unknown_file_system_is_asked_by_a_worker)
 }
 END_TEST
 
-START_TEST (unknown_file_system_is_unknown_by_descriptor_too)
+/* And without ending the process's locks on the file. */
+START_TEST (unknown_file_system_is_asked_about_by_descriptor_too)
 {
-  int fd = open (path, O_RDONLY);
+  int fds = count_fds (), fd = open (path, O_RDWR), status;
+  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  pid_t child;
+
+  ck_assert_int_eq (fcntl (fd, F_SETLK, &lock), 0);
+  by_worker (0, 0, eio_fstat (fd, KEEP));
+  await_fds (fds + 1);
+  ck_assert_int_eq (calls[C_fs].all, 1);
+  ck_assert_int_eq (calls[C_fs].here, 0);
+
+  child = fork ();
+  if (!child)
+    _exit (fcntl (fd, F_SETLK, &lock) == 0);
+  ck_assert_int_eq (waitpid (child, &status, 0), child);
+  ck_assert_int_eq (status, 0);
 
   hold ();
-  by_worker (0, 0, eio_fstat (fd, KEEP));
-  by_worker (0, 0, eio_close (fd, KEEP));
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  at_once (0, eio_fstat (fd, KEEP));
+  at_once (0, eio_stat (path, KEEP));
+  close (fd);
 }
 END_TEST
 
@@ -2889,7 +2904,7 @@ static void
 add_file_systems (TCase *tc)
 {
   tcase_add_loop_test (tc, unknown_file_system_is_asked_by_a_worker, 0, 3);
-  tcase_add_test (tc, unknown_file_system_is_unknown_by_descriptor_too);
+  tcase_add_test (tc, unknown_file_system_is_asked_about_by_descriptor_too);
   tcase_add_test (tc, file_system_is_asked_once);
   tcase_add_test (tc, without_memory_the_submitter_asks_no_file_system);
   tcase_add_loop_test (tc, what_is_not_local_goes_to_workers, 0,
