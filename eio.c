@@ -788,7 +788,7 @@ typedef struct
   size_t owner; /* the first thread */
   int inside;   /* it is, or looks whether it may be */
   int alone;    /* it is */
-  int shared;   /* others have come */
+  int shared;   /* 1: others have come, 2: and it has stopped */
   int locked;   /* then */
 } eio_sys_latch;
 
@@ -809,6 +809,8 @@ eio_sys_membarrier (int command)
 static int
 eio_sys_enter_alone (eio_sys_latch *latch)
 {
+  (void)ecb_load_acquire (latch->inside); /* a thread of before may have had
+                                             this one's number */
   ecb_store_relaxed (latch->inside, 1);
   ecb_compiler_fence (); /* eio_sys_membarrier is the other half */
   if (ecb_expect_true (!ecb_load_acquire (latch->shared)))
@@ -838,6 +840,7 @@ eio_sys_come (eio_sys_latch *latch, size_t self)
     eio_sys_nap (); /* no store takes that long to be seen */
   while (ecb_load_acquire (latch->inside))
     eio_sys_nap ();
+  ecb_store_release (latch->shared, 2);
   errno = saved;
   return 0;
 }
@@ -853,7 +856,8 @@ eio_sys_enter (eio_sys_latch *latch)
       if (eio_sys_enter_alone (latch))
         return;
     }
-  else if (!ecb_load_acquire (latch->shared) && eio_sys_come (latch, self))
+  else if (ecb_load_acquire (latch->shared) != 2
+           && eio_sys_come (latch, self))
     return;
 
   while (ecb_swap_acquire (latch->locked, 1))
@@ -1097,8 +1101,9 @@ enum
 /* eio_req.eio_timed: what eio_t tells */
 enum
 {
-  ETP_QUEUE_TIME = 1, /* [0]: when it was submitted, */
-  ETP_RUN_TIME = 2    /* [1], [2]: ... begun to be executed, and done */
+  ETP_QUEUE_TIME = 1, /* [0]: when it was submitted, for the histograms, */
+  ETP_RUN_TIME = 2,   /* [1], [2]: ... begun to be executed, and done */
+  ETP_AGE_TIME = 4    /* [1]: while it is queued, since when it gains ranks */
 };
 
 /* What is published, and counted */
@@ -1224,6 +1229,9 @@ struct etp_pool
                                            crew's reqlock */
   unsigned max_nready;
   unsigned long long nqueued;           /* ever */
+  unsigned nhere;                       /* of its requests, those that pollers
+                                           execute for want of workers; atomic,
+                                           changed under the same lock */
 
   /* reqlock guards the request side: what is queued, and who serves it.
    * nworkers counts from the decision to start one to the decision to leave.
@@ -1301,6 +1309,7 @@ struct etp_pool
   etp_pool *first;                      /* null: this is the default pool */
   etp_pool *current;                    /* of the first: what it is now */
   etp_pool *next;                       /* of the first: on eio__pools */
+  unsigned npins;                       /* of the first: keep it there */
   etp_pool *older;                      /* the one before */
   etp_pool *spare;                      /* zeroes, for a child */
   int inited;                           /* eio_init has been called */
@@ -1344,6 +1353,8 @@ struct etp_pool
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
+  size_t settling;                      /* where on the stack etp_settle
+                                           completes what was left; or 0 */
   unsigned inline_left;                 /* of this poll's budget */
   unsigned max_npending;                /* atomic */
   unsigned finished, cancelled;         /* not in nfinished, ncancelled yet */
@@ -1358,6 +1369,7 @@ struct etp_pool
   eio_sys_latch grplock;
   eio_req *feeding;                     /* groups whose feeders run; others
                                            look whether there are any */
+  unsigned nheld;                       /* groups that wait for members */
 
   /* Answering at once, section 6. */
   etp_fs fs[16];                        /* by device; under reqlock */
@@ -1392,9 +1404,15 @@ static etp_pool *eio__pools;
 static etp_pool *eio__inherited; /* freed in a child, which may return there */
 static int eio__has_pools;       /* or had; atomic */
 
-/* By their first lives, null is the default: the calling thread's current one,
- * and the one whose finish it is in, if any. */
-static __thread etp_pool *eio__using, *eio__finishing;
+/* The calling thread's current one, by its first life. Null: the default. */
+static __thread etp_pool *eio__using;
+
+/* How many eio_polls of any pools it is in, or has left without return. */
+static __thread unsigned eio__depth;
+
+/* If it is a worker: whose, and whose request it executes, once there are
+ * several pools. */
+static __thread etp_pool *eio__working, *eio__serving;
 
 static etp_pool *
 etp_current_life (etp_pool *first)
@@ -1424,10 +1442,12 @@ eio__self (void)
   return (size_t)pthread_self ();
 }
 
+/* Not one that was inherited: this child may have freed it since. */
 static void
 etp_use (etp_pool *pool)
 {
-  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
+  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools))
+      && ecb_load_relaxed (pool->over) != ETP_INHERITED)
     eio__using = pool->first;
 }
 
@@ -1541,7 +1561,8 @@ etp_raise_signal (etp_pool *pool)
   X_UNLOCK (pool->siglock);
 }
 
-/* The same for all that share these workers. */
+/* The same for all that share these workers. want_poll may take its time, so
+ * the list is not locked meanwhile. */
 static void
 etp_raise_signals (etp_pool *crew)
 {
@@ -1550,10 +1571,17 @@ etp_raise_signals (etp_pool *crew)
   etp_raise_signal (crew);
   if (!ecb_load_relaxed (eio__has_pools))
     return;
+
   X_LOCK (eio__pools_lock);
   for (first = eio__pools; first; first = first->next)
     if (etp_crew (first->current) == crew)
-      etp_raise_signal (first->current);
+      {
+        ++first->npins;
+        X_UNLOCK (eio__pools_lock);
+        etp_raise_signal (first->current);
+        X_LOCK (eio__pools_lock);
+        --first->npins;
+      }
   X_UNLOCK (eio__pools_lock);
 }
 
@@ -1617,11 +1645,18 @@ etp_poll_fd (etp_pool *pool)
 
 /* --- results ------------------------------------------------------------ */
 
+/* Nanoseconds. The clock may go backwards where there is no better one. */
+static unsigned long long
+eio__elapsed (unsigned long long from, unsigned long long to)
+{
+  return to > from ? to - from : 0;
+}
+
 static void
 etp_add_to_hist (etp_hist *hist, unsigned long long from,
                  unsigned long long to)
 {
-  unsigned long long us = (to - from) / 1000;
+  unsigned long long us = eio__elapsed (from, to) / 1000;
   int i = 0;
 
   while ((us >>= 1) && i < 31)
@@ -1634,8 +1669,8 @@ static void
 etp_count_result (etp_pool *pool, const eio_req *req, int kind)
 {
   ++pool->res_queue.count[kind];
-  if (ecb_expect_false (req->eio_timed == (ETP_QUEUE_TIME | ETP_RUN_TIME))
-      && kind == ETP_EXECUTED && ecb_load_relaxed (pool->watch) & ETP_TIMING)
+  if (ecb_expect_false (req->eio_timed & ETP_QUEUE_TIME)
+      && kind == ETP_EXECUTED)
     {
       etp_add_to_hist (&pool->queue_hist, req->eio_t[0], req->eio_t[1]);
       etp_add_to_hist (&pool->exec_hist, req->eio_t[1], req->eio_t[2]);
@@ -1996,7 +2031,7 @@ etp_aged_rank_locked (etp_pool *pool, const eio_req *req,
 {
   unsigned long long rank = (unsigned char)req->eio_rank;
 
-  rank += (now - req->eio_t[0]) / pool->ageing;
+  rank += eio__elapsed (req->eio_t[1], now) / pool->ageing;
   return rank < ETP_NUM_PRI ? rank : ETP_NUM_PRI - 1;
 }
 
@@ -2008,7 +2043,7 @@ etp_is_older_locked (etp_pool *pool, const eio_req *a, const eio_req *b,
   unsigned long long rank = etp_aged_rank_locked (pool, a, now);
   unsigned long long other = etp_aged_rank_locked (pool, b, now);
 
-  return rank > other || (rank == other && a->eio_t[0] < b->eio_t[0]);
+  return rank > other || (rank == other && a->eio_t[1] < b->eio_t[1]);
 }
 
 /* The rank whose first request is to be taken next, or -1. */
@@ -2063,7 +2098,8 @@ etp_next_ready_locked (etp_pool *crew)
       ecb_store_relaxed (pool->nready, pool->nready - 1);
       ecb_store_relaxed (crew->nguests, crew->nguests - 1);
     }
-  if (ecb_expect_false (ecb_load_relaxed (pool->watch)))
+  if (ecb_expect_false (ecb_load_relaxed (pool->watch)
+                        || req->eio_timed & ETP_QUEUE_TIME))
     {
       req->eio_timed |= ETP_RUN_TIME;
       req->eio_t[1] = eio_sys_now ();
@@ -2113,7 +2149,11 @@ etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
   EIO__PROBE (done, req, req->eio_outcome);
 
   if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME))
-    req->eio_t[2] = eio_sys_now ();
+    {
+      req->eio_t[2] = eio_sys_now ();
+      if (!executed)
+        req->eio_timed = 0;
+    }
   if (w)
     {
       ecb_store_relaxed (w->req, 0);
@@ -2143,6 +2183,7 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
 {
   w->tid = pthread_self ();
   w->id = eio_sys_thread_id ();
+  w->rank = ETP_NUM_PRI;
   w->prev = 0;
   w->next = pool->workers;
   if (pool->workers)
@@ -2246,6 +2287,7 @@ X_THREAD_PROC (eio__worker_proc)
   int is_new = 1;
 
   etp_begin_work (pool, w, &wishes);
+  eio__working = pool;
   etp_use (pool);
   if (wishes.on_start)
     wishes.on_start (wishes.userdata);
@@ -2260,12 +2302,17 @@ X_THREAD_PROC (eio__worker_proc)
       if (ecb_expect_false (is_new))
         etp_recruit (pool);
       is_new = 0;
-      etp_use (w->serving ? w->serving : pool);
+      if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
+        {
+          eio__serving = w->serving;
+          etp_use (w->serving ? w->serving : pool);
+        }
       if (!etp_run (pool, w, req))
         return 0;
       X_LOCK (pool->reqlock);
       etp_come_back_locked (pool, w);
     }
+  eio__serving = 0;
   etp_use (pool);
   etp_leave_and_unlock (pool, w, &wishes);
 
@@ -2278,18 +2325,20 @@ X_THREAD_PROC (eio__worker_proc)
 static void
 etp_run_here (etp_pool *pool)
 {
-  etp_pool *crew = etp_crew (pool);
+  etp_pool *crew = etp_crew (pool), *whose = 0, *using = eio__using;
   eio_req *req = 0;
   sigset_t saved;
-  int had_pipe, house = 1;
+  int had_pipe;
 
   X_LOCK (crew->reqlock);
   if (!crew->nworkers && crew->limit && !etp_refuses_work (pool))
     {
       req = eio__pop (&crew->house_queue);
-      house = !!req;
       if (!req)
         req = etp_next_ready_locked (crew);
+      whose = req ? req->eio_pool : 0;
+      if (whose)
+        ecb_add_relaxed (whose->nhere, 1);
     }
   if (!crew->req_queue.size && !crew->house_queue.size)
     ecb_store_relaxed (crew->stalled, 0);
@@ -2301,11 +2350,20 @@ etp_run_here (etp_pool *pool)
   /* As in a worker, so that it ends alike: writing to a broken pipe is an
    * error, and kills nobody. */
   had_pipe = eio_sys_block_signals (&saved);
-  if (!house)
-    etp_use (req->eio_pool);
-  etp_run (pool, 0, req);
+  if (whose)
+    etp_use (whose);
+  if (!etp_run (pool, 0, req))
+    whose = 0; /* this is a child */
   eio_sys_unblock_signals (&saved, had_pipe);
-  etp_use (pool);
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
+    eio__using = using;
+
+  if (whose)
+    {
+      X_LOCK (crew->reqlock);
+      ecb_add_relaxed (whose->nhere, -1u);
+      X_UNLOCK (crew->reqlock);
+    }
 }
 
 /* Tries again to start a worker if one is needed. While none can be had,
@@ -2356,11 +2414,25 @@ etp_nready (etp_pool *pool, etp_pool *crew)
 }
 
 static void
-etp_set_queue_time (eio_req *req, unsigned long long now)
+etp_set_age_time (eio_req *req, unsigned long long now)
 {
-  if (!(req->eio_timed & ETP_QUEUE_TIME))
-    req->eio_t[0] = now;
-  req->eio_timed |= ETP_QUEUE_TIME;
+  if (!(req->eio_timed & ETP_AGE_TIME))
+    req->eio_t[1] = now;
+  req->eio_timed |= ETP_AGE_TIME;
+}
+
+static void
+etp_push_ready_locked (etp_pool *crew, eio_req *req)
+{
+  eio__push (&crew->req_queue, req);
+  if (ecb_expect_false (crew->planned))
+    {
+      if (crew->ageing)
+        etp_set_age_time (req, eio_sys_now ());
+      crew->nlow_queued += req->eio_rank < crew->reserved_rank;
+    }
+  if (ecb_expect_false (req->eio_pool != crew))
+    ecb_store_relaxed (crew->nguests, crew->nguests + 1);
 }
 
 static void
@@ -2369,21 +2441,25 @@ etp_enqueue (etp_pool *pool, eio_req *req)
   etp_pool *crew = etp_lock_crew (pool);
   etp_action action;
 
-  eio__push (&crew->req_queue, req);
-  if (ecb_expect_false (crew->planned))
-    {
-      if (crew->ageing)
-        etp_set_queue_time (req, eio_sys_now ());
-      crew->nlow_queued += req->eio_rank < crew->reserved_rank;
-    }
+  etp_push_ready_locked (crew, req);
   if (ecb_expect_false (pool != crew))
-    {
-      ecb_store_relaxed (pool->nready, pool->nready + 1);
-      ecb_store_relaxed (crew->nguests, crew->nguests + 1);
-    }
+    ecb_store_relaxed (pool->nready, pool->nready + 1);
   ++pool->nqueued;
   if (etp_nready (pool, crew) > pool->max_nready)
     pool->max_nready = etp_nready (pool, crew);
+  action = etp_summon_locked (crew, 1);
+  X_UNLOCK (crew->reqlock);
+  etp_act (crew, action);
+}
+
+/* What was queued with workers that are no more. It counts already. */
+static void
+etp_requeue (eio_req *req)
+{
+  etp_pool *crew = etp_lock_crew (req->eio_pool);
+  etp_action action;
+
+  etp_push_ready_locked (crew, req);
   action = etp_summon_locked (crew, 1);
   X_UNLOCK (crew->reqlock);
   etp_act (crew, action);
@@ -2531,6 +2607,13 @@ etp_abandon (etp_pool *pool)
   etp_keep_house_here (pool);
 }
 
+/* This life, and those before that this process began. What it inherited is
+ * left alone: a callback or worker that forked may return to it. */
+#define EIO__FOR_LIVES(pool, latest) \
+  for (pool = (latest); \
+       pool && ecb_load_relaxed (pool->over) != ETP_INHERITED; \
+       pool = pool->older)
+
 static int
 etp_is_other_process (etp_pool *pool)
 {
@@ -2591,7 +2674,7 @@ etp_set_parallel (etp_pool *pool, unsigned least, unsigned most)
   unsigned limit;
   etp_action action;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (pool);
   limit = pool->limit;
   etp_limit_locked (pool, limit < least  ? least
                           : limit > most ? most
@@ -2643,7 +2726,7 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   int have_corpse;
   xthread_t corpse;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (pool);
   etp_limit_locked (pool, pool->limit < nthreads ? pool->limit : nthreads);
   ++pool->nwaiting;
   etp_wait_parallel_locked (pool, nthreads);
@@ -2669,12 +2752,10 @@ etp_watch (etp_pool *pool, int what, int on)
 
 /* Idle workers decide anew how long they may be that. */
 static void
-etp_set_idle (etp_pool *pool, unsigned *setting, unsigned value)
+etp_reconsider_and_unlock (etp_pool *pool)
 {
   etp_worker *w;
 
-  X_LOCK (pool->reqlock);
-  ecb_store_relaxed (*setting, value);
   for (w = pool->idle; w; w = w->idle_next)
     eio_sys_set_event (&w->wakeup);
   X_UNLOCK (pool->reqlock);
@@ -2730,7 +2811,7 @@ eio__call_feeder_locked (eio_req *grp, void (*feed) (eio_req *))
   etp_use (pool);
   (void)feed;
   EIO_FEED (grp);
-  if (ecb_load_relaxed (eio__has_pools))
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
     eio__using = using;
 
   etp_lock_groups (pool);
@@ -2781,7 +2862,10 @@ eio__file_and_unlock (eio_req *grp)
   int idle = eio__is_idle_locked (grp);
 
   if (idle)
-    grp->eio_state = ETP_QUEUED;
+    {
+      ecb_store_relaxed (grp->eio_state, ETP_QUEUED);
+      --pool->nheld;
+    }
   etp_unlock_groups (pool);
   if (idle)
     {
@@ -2834,11 +2918,15 @@ eio__has_ended (eio_req *grp)
   int ended;
 
   etp_lock_groups (pool);
-  grp->eio_state = ETP_WAITING;
+  ecb_store_relaxed (grp->eio_state, ETP_WAITING);
+  ++pool->nheld;
   eio__feed_locked (grp);
   ended = eio__is_idle_locked (grp) && !ecb_load_relaxed (pool->over);
   if (ended)
-    grp->eio_state = ETP_FINISHING;
+    {
+      ecb_store_relaxed (grp->eio_state, ETP_FINISHING);
+      --pool->nheld;
+    }
   etp_unlock_groups (pool);
   return ended;
 }
@@ -2942,6 +3030,7 @@ etp_open_scope (etp_pool *pool, size_t frame)
   scope->outer = pool->scope;
   ecb_store_relaxed (pool->scope_thread, eio__self ());
   ecb_store_release (pool->scope, scope); /* etp_submit */
+  ++eio__depth;
   return scope;
 }
 
@@ -2951,6 +3040,8 @@ etp_close_scope (etp_pool *pool)
 {
   etp_scope *scope = pool->scope, left = *scope;
 
+  if (pool->scope_thread == eio__self ())
+    --eio__depth;
   ecb_store_release (pool->scope, scope->outer);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
@@ -2988,10 +3079,17 @@ eio__is_own_feeder (const eio_req *grp)
 static void
 etp_settle (etp_pool *pool, size_t end)
 {
+  etp_pool *using = eio__using;
   eio_req **link;
 
+  pool->settling = end;
+  etp_use (pool);
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
     etp_close_scope (pool);
+
+  X_LOCK (pool->siglock);
+  etp_count_finished (pool);
+  X_UNLOCK (pool->siglock);
 
   etp_lock_groups (pool);
   for (link = &pool->feeding; *link;)
@@ -3010,9 +3108,26 @@ etp_settle (etp_pool *pool, size_t end)
       link = &pool->feeding;
     }
   etp_unlock_groups (pool);
+  eio__using = using;
+  pool->settling = 0;
 }
 
 /* --- finish ------------------------------------------------------------- */
+
+/* From here on the request is in the scope, and out of its group. */
+static void
+etp_enter_finish (etp_pool *pool, etp_scope *scope, eio_req *req)
+{
+  if (req->grp)
+    {
+      etp_lock_groups (pool);
+      eio__unlink_member_locked (req);
+      etp_unlock_groups (pool);
+    }
+  ecb_store_relaxed (req->eio_state, ETP_FINISHING);
+  scope->grp = req->grp;
+  scope->req = req;
+}
 
 /* When finish has returned, the scope says whether the request was submitted
  * again. It may have been executed, finished and freed since. And finish may
@@ -3020,27 +3135,9 @@ etp_settle (etp_pool *pool, size_t end)
 static int
 etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 {
-  int res, has_pools = ecb_load_relaxed (eio__has_pools);
-  etp_pool *outer = 0;
+  int res;
 
-  if (req->grp)
-    {
-      etp_lock_groups (pool);
-      eio__unlink_member_locked (req);
-      etp_unlock_groups (pool);
-    }
-  req->eio_state = ETP_FINISHING;
-  scope->grp = req->grp;
-  scope->req = req;
-
-  if (ecb_expect_false (has_pools))
-    {
-      outer = eio__finishing;
-      eio__finishing = pool->first;
-    }
   res = tell ? EIO_FINISH (req) : 0;
-  if (ecb_expect_false (has_pools))
-    eio__finishing = outer;
   etp_use (pool);
 
   if (!ecb_load_relaxed (pool->over))
@@ -3062,18 +3159,21 @@ etp_report (etp_pool *pool, eio_req *req, unsigned long long ns)
 
 /* Of a request that has been executed while the pool was watched. */
 static void
-etp_look_at_times (etp_pool *pool, eio_req *req)
+etp_look_at_times (etp_pool *pool, etp_scope *scope, eio_req *req)
 {
-  unsigned long long ran = req->eio_t[2] - req->eio_t[1];
+  unsigned long long ran = eio__elapsed (req->eio_t[1], req->eio_t[2]);
 
-  if (pool->slow && ran > pool->slow && !req->eio_reported)
-    etp_report (pool, req, ran);
-  if (req->eio_timed & ETP_QUEUE_TIME
-      && ecb_load_relaxed (pool->watch) & ETP_TIMING)
+  if (req->eio_timed & ETP_QUEUE_TIME)
     {
       X_LOCK (pool->reslock);
       etp_add_to_hist (&pool->deliver_hist, req->eio_t[2], eio_sys_now ());
       X_UNLOCK (pool->reslock);
+    }
+  if (pool->slow && ran > pool->slow && !req->eio_reported)
+    {
+      etp_report (pool, req, ran);
+      if (!ecb_load_relaxed (pool->over))
+        etp_return_to_scope (pool, scope);
     }
 }
 
@@ -3097,10 +3197,17 @@ etp_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int *res)
       eio__mark_cancelled (req->grp);
       etp_unlock_groups (pool);
     }
+  etp_enter_finish (pool, scope, req);
+  ++pool->finished;
   if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME))
-    etp_look_at_times (pool, req);
+    {
+      etp_look_at_times (pool, scope, req);
+      if (ecb_load_relaxed (pool->over))
+        return 1;
+    }
   cancelled = EIO_CANCELLED (req);
-  ++*(cancelled ? &pool->cancelled : &pool->finished);
+  pool->finished -= (unsigned)cancelled;
+  pool->cancelled += (unsigned)cancelled;
   EIO__PROBE (finish, req, cancelled);
   tell = EIO__TELLS_CANCELLED || ecb_load_relaxed (pool->finish_cancelled)
          || !cancelled;
@@ -3129,7 +3236,8 @@ etp_notice_resubmission (etp_pool *pool, eio_req *req)
     if (scope->req == req)
       {
         scope->req = 0;
-        req->grp = 0;
+        if (req->grp == scope->grp) /* else it was added to another */
+          req->grp = 0;
       }
 }
 
@@ -3173,25 +3281,70 @@ etp_try_inline (etp_pool *pool, eio_req *req)
   return 1;
 }
 
-/* Where a request goes that is submitted to this pool: to its group's, or that
- * of the members that were added before. */
+/* In finish, another pool than that of the request may be current. */
+static void ecb_noinline
+eio__notice_everywhere (eio_req *req)
+{
+  etp_pool *pool = etp_current_life (0), *first;
+
+  if (etp_is_polling (pool))
+    etp_notice_resubmission (pool, req);
+  X_LOCK (eio__pools_lock);
+  for (first = eio__pools; first; first = first->next)
+    if (etp_is_polling (first->current))
+      etp_notice_resubmission (first->current, req);
+  X_UNLOCK (eio__pools_lock);
+}
+
+/* The pool of a group: that of its members, or this one. If it has not been
+ * submitted yet, lives may have come and gone. */
+static etp_pool *
+eio__grp_pool (eio_req *grp, etp_pool *pool)
+{
+  if (ecb_load_relaxed (grp->eio_state) == ETP_FREE)
+    {
+      etp_pool *own = grp->eio_pool ? grp->eio_pool : pool;
+
+      if (ecb_load_relaxed (own->over))
+        own = etp_current_life (own->first);
+      if (grp->eio_pool != own)
+        grp->eio_pool = own;
+    }
+  return grp->eio_pool;
+}
+
+/* Where a request goes that is submitted to this pool. */
 static etp_pool *
 etp_choose_pool (etp_pool *pool, eio_req *req)
 {
-  if (etp_is_polling (pool))
-    etp_notice_resubmission (pool, req);
-  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
-    {
-      etp_pool *finishing = etp_current_life (eio__finishing);
+  int polling = etp_is_polling (pool);
 
-      if (finishing != pool && etp_is_polling (finishing))
-        etp_notice_resubmission (finishing, req);
-    }
+  if (polling)
+    etp_notice_resubmission (pool, req);
+  if (ecb_expect_false (ecb_load_relaxed (eio__has_pools))
+      && eio__depth > (unsigned)polling)
+    eio__notice_everywhere (req);
 
   if (ecb_expect_false (req->grp))
-    return req->grp->eio_pool;
-  return req->type == EIO_GROUP && req->size && req->eio_pool ? req->eio_pool
-                                                             : pool;
+    return eio__grp_pool (req->grp, pool);
+  return req->type == EIO_GROUP
+             && ecb_load_relaxed (req->eio_state) == ETP_FREE
+           ? eio__grp_pool (req, pool)
+           : pool;
+}
+
+/* A group may have members already, that others know. */
+static void
+etp_submit_group (etp_pool *pool, eio_req *grp)
+{
+  etp_lock_groups (pool);
+  if (grp->eio_pool != pool)
+    grp->eio_pool = pool;
+  ecb_store_relaxed (grp->eio_state, ETP_QUEUED);
+  if (ecb_load_relaxed (pool->draining) == ETP_CLOSE)
+    eio__mark_cancelled (grp);
+  etp_unlock_groups (pool);
+  etp_publish (pool, grp, ETP_GROUPED);
 }
 
 static void
@@ -3200,29 +3353,33 @@ etp_submit (etp_pool *pool, eio_req *req)
   pool = etp_choose_pool (pool, req);
   EIO__PROBE (submit, req, req->pri);
 
-  req->eio_pool = pool;
   req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
-  req->eio_state = ETP_QUEUED;
+  req->eio_timed = 0;
+  req->eio_reported = 0;
   ecb_add_relaxed (pool->nreqs, 1);
+  if (req->type == EIO_GROUP)
+    {
+      etp_submit_group (pool, req);
+      return;
+    }
 
+  req->eio_pool = pool;
+  ecb_store_relaxed (req->eio_state, ETP_QUEUED);
+  req->result = 0;
+  req->errorno = 0;
   if (ecb_expect_false (ecb_load_relaxed (pool->draining) == ETP_CLOSE))
     eio__mark_cancelled (req);
-  if (req->type == EIO_GROUP)
-    etp_publish (pool, req, ETP_GROUPED);
-  else
+  if (ecb_expect_false (ecb_load_relaxed (pool->watch) & ETP_TIMING))
     {
-      req->result = 0;
-      req->errorno = 0;
-      req->eio_timed = 0;
-      req->eio_reported = 0;
-      if (ecb_expect_false (ecb_load_relaxed (pool->watch) & ETP_TIMING))
-        etp_set_queue_time (req, eio_sys_now ());
-      if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
-          && etp_try_inline (pool, req))
-        etp_publish (pool, req, ETP_INLINED);
-      else
-        etp_enqueue (pool, req);
+      req->eio_timed = ETP_QUEUE_TIME;
+      req->eio_t[0] = eio_sys_now ();
     }
+
+  if (ecb_expect_false (ecb_load_relaxed (pool->inline_max))
+      && etp_try_inline (pool, req))
+    etp_publish (pool, req, ETP_INLINED);
+  else
+    etp_enqueue (pool, req);
 }
 
 /* --- poll --------------------------------------------------------------- */
@@ -3310,6 +3467,48 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope, int *told)
     }
 }
 
+/* A request that executes for too long, and has not been reported; or null. */
+static eio_req *
+etp_find_slow (etp_pool *pool, unsigned long long now)
+{
+  etp_pool *crew;
+
+  EIO__FOR_LIVES (crew, etp_crew (pool))
+    {
+      eio_req *req, *slow = 0;
+      etp_worker *w;
+
+      X_LOCK (crew->reqlock);
+      for (w = crew->workers; w && !slow; w = w->next)
+        if (w->serving == pool && (req = ecb_load_relaxed (w->req))
+            && req->eio_timed & ETP_RUN_TIME && !req->eio_reported
+            && eio__elapsed (req->eio_t[1], now) > pool->slow)
+          slow = req;
+      X_UNLOCK (crew->reqlock);
+      if (slow)
+        return slow;
+    }
+  return 0;
+}
+
+/* They cannot end before this does, as this is the thread that would finish
+ * them. */
+static void ecb_noinline
+etp_report_slow (etp_pool *pool, etp_scope *scope)
+{
+  unsigned long long now = eio_sys_now ();
+  eio_req *req;
+
+  while (!ecb_load_relaxed (pool->over) && pool->slow
+         && (req = etp_find_slow (pool, now)))
+    {
+      etp_report (pool, req, eio__elapsed (req->eio_t[1], now));
+      if (!ecb_load_relaxed (pool->over))
+        etp_return_to_scope (pool, scope);
+      now = eio_sys_now ();
+    }
+}
+
 /* What callbacks left behind comes first. */
 static int ecb_noinline
 etp_poll_scoped (etp_pool *pool)
@@ -3319,7 +3518,7 @@ etp_poll_scoped (etp_pool *pool)
   etp_scope *scope;
   int res, told = 0;
 
-  if (ecb_expect_false (pool->scope || pool->feeding))
+  if (ecb_expect_false (pool->scope || ecb_load_relaxed (pool->feeding)))
     {
       etp_discount_results (pool);
       etp_settle (pool, frame + size);
@@ -3330,7 +3529,10 @@ etp_poll_scoped (etp_pool *pool)
     return 0;
 
   if (!pool->scope)
-    pool->inline_left = ETP_INLINE_BUDGET;
+    {
+      pool->inline_left = ETP_INLINE_BUDGET;
+      pool->settling = 0;
+    }
   scope = etp_open_scope (pool, frame);
   if (!scope)
     {
@@ -3338,57 +3540,30 @@ etp_poll_scoped (etp_pool *pool)
       return -1;
     }
 
-  res = etp_poll_in_scope (pool, scope, &told);
+  if (ecb_expect_false (pool->slow))
+    etp_report_slow (pool, scope);
+  res = ecb_load_relaxed (pool->over) ? 0
+                                      : etp_poll_in_scope (pool, scope, &told);
   if (!ecb_load_relaxed (pool->over))
     {
       etp_discount_results (pool);
       etp_return_to_scope (pool, scope);
       etp_close_scope (pool);
     }
+  else if (eio__depth)
+    --eio__depth;
   if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
     pool->told = told;
   return res;
-}
-
-/* Tells of requests that execute for too long. They cannot end before this
- * does, as this is the thread that would finish them. */
-static void ecb_noinline
-etp_report_slow (etp_pool *pool)
-{
-  etp_pool *crew = etp_crew (pool);
-  unsigned long long ran = 0, now = eio_sys_now ();
-  eio_req *req;
-  etp_worker *w;
-
-  do
-    {
-      req = 0;
-      X_LOCK (crew->reqlock);
-      for (w = crew->workers; w && !req; w = w->next)
-        if (w->serving == pool && (req = ecb_load_relaxed (w->req)))
-          {
-            ran = req->eio_timed & ETP_RUN_TIME && req->eio_t[1] < now
-                    ? now - req->eio_t[1]
-                    : 0;
-            if (ran <= pool->slow || req->eio_reported)
-              req = 0;
-          }
-      X_UNLOCK (crew->reqlock);
-      if (req)
-        etp_report (pool, req, ran);
-    }
-  while (req && pool->slow && !ecb_load_relaxed (pool->over));
 }
 
 static int
 etp_poll_once (etp_pool *pool)
 {
   pool->told = 0;
-  if (ecb_expect_false (pool->slow))
-    etp_report_slow (pool);
-  if (!etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
+  if (!pool->slow && !etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
       && !ecb_load_relaxed (etp_crew (pool)->start_failed) && !pool->scope
-      && !pool->feeding)
+      && !ecb_load_relaxed (pool->feeding))
     return 0;
   return etp_poll_scoped (pool);
 }
@@ -3408,7 +3583,7 @@ etp_settle_here (etp_pool *pool)
 {
   size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
 
-  if (pool->scope || pool->feeding)
+  if (pool->scope || ecb_load_relaxed (pool->feeding))
     etp_settle (pool, frame + ETP_INNER_SCOPE_STACK);
 }
 
@@ -3515,24 +3690,14 @@ etp_flush (etp_pool *pool)
 static int
 etp_is_in_callback (etp_pool *pool, size_t end)
 {
-  int res = pool->scope && !etp_scope_is_left (pool, pool->scope, end);
+  int res = (pool->scope && !etp_scope_is_left (pool, pool->scope, end))
+            || pool->settling > end;
   eio_req *grp;
 
   etp_lock_groups (pool);
   for (grp = pool->feeding; grp && !res; grp = grp->eio_chain)
     res = eio__is_own_feeder (grp) && grp->eio_frame > end;
   etp_unlock_groups (pool);
-  return res;
-}
-
-static int
-etp_is_worker (etp_pool *pool)
-{
-  int res;
-
-  X_LOCK (pool->reqlock);
-  res = etp_is_worker_locked (pool);
-  X_UNLOCK (pool->reqlock);
   return res;
 }
 
@@ -3582,6 +3747,8 @@ etp_is_served_locked (etp_pool *crew, etp_pool *pool)
   eio_req *req;
   etp_worker *w;
 
+  if (ecb_load_relaxed (pool->nhere))
+    return 1;
   for (req = crew->house_queue.first[rank]; req; req = (eio_req *)req->next)
     if (req->eio_pool == pool)
       return 1;
@@ -3643,22 +3810,20 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
 static void
 etp_await_servers (etp_pool *pool)
 {
-  etp_pool *crew = etp_crew (pool);
+  etp_pool *crew;
   int served;
 
-  while (crew && ecb_load_relaxed (crew->over) != ETP_INHERITED)
-    {
-      X_LOCK (crew->reqlock);
-      served = etp_is_served_locked (crew, pool);
-      X_UNLOCK (crew->reqlock);
-      if (served)
-        {
-          etp_keep_house_here (crew);
-          eio_sys_nap ();
-        }
-      else
-        crew = crew->older;
-    }
+  EIO__FOR_LIVES (crew, etp_crew (pool))
+    for (;;)
+      {
+        X_LOCK (crew->reqlock);
+        served = etp_is_served_locked (crew, pool);
+        X_UNLOCK (crew->reqlock);
+        if (!served)
+          break;
+        etp_keep_house_here (crew);
+        eio_sys_nap ();
+      }
 }
 
 /* Frees what a pool without workers has. */
@@ -5836,8 +6001,6 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
   for (; old->req_queue.size; old->nlow_queued = 0)
     if ((req = eio__pop (&old->req_queue))->eio_pool != old)
       {
-        --req->eio_pool->nqueued;
-        ecb_store_relaxed (req->eio_pool->nready, req->eio_pool->nready - 1);
         req->next = 0;
         if (last)
           last->next = req;
@@ -5851,7 +6014,7 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
   while ((req = kept))
     {
       kept = (eio_req *)req->next;
-      etp_enqueue (req->eio_pool, req);
+      etp_requeue (req);
     }
 }
 
@@ -6007,13 +6170,6 @@ eio_flush (void)
   return etp_flush (eio__pool ());
 }
 
-/* This life, and those before that this process began. What it inherited is
- * left alone: a callback or worker that forked may return to it. */
-#define EIO__FOR_LIVES(pool, latest) \
-  for (pool = (latest); \
-       pool && ecb_load_relaxed (pool->over) != ETP_INHERITED; \
-       pool = pool->older)
-
 /* Whether the caller is where it would wait for itself. */
 static int ecb_noinline
 etp_is_within (etp_pool *latest)
@@ -6023,14 +6179,14 @@ etp_is_within (etp_pool *latest)
   etp_pool *pool;
 
   EIO__FOR_LIVES (pool, latest)
-    if (etp_is_worker (etp_crew (pool)) || etp_is_in_callback (pool, end))
+    if (eio__working == pool || eio__serving == pool
+        || etp_is_in_callback (pool, end))
       return 1;
   etp_settle (latest, end);
   return 0;
 }
 
-/* Earlier lives come to their ends first: what their workers submit belongs to
- * this one. */
+/* What workers of earlier lives submit belongs to this one. */
 static int
 etp_join_older (etp_pool *latest, unsigned long long end)
 {
@@ -6144,8 +6300,11 @@ static int
 etp_dismiss_all (etp_pool *pool, unsigned long long end)
 {
   unsigned limit = ecb_load_relaxed (pool->limit);
-  int all = etp_crew (pool) != pool || etp_join_workers (pool, end);
+  int all;
 
+  if (etp_crew (pool) != pool)
+    return 1;
+  all = etp_join_workers (pool, end);
   etp_set_parallel (pool, limit, limit);
   return all;
 }
@@ -6228,7 +6387,9 @@ eio_shutdown (int mode, eio_tstamp timeout)
       int rests;
 
       begin = eio__pool ();
-      rests = etp_join_older (begin, end) && eio__rest (begin, how, end);
+      do
+        rests = eio__rest (begin, how, end) && etp_join_older (begin, end);
+      while (rests && eio__count_left (begin));
       etp_use (begin);
       if (!rests)
         {
@@ -6273,6 +6434,20 @@ eio__make_pool (void (*want_poll) (void *), void (*done_poll) (void *),
   return pool;
 }
 
+/* The first life of a pool that the host made. What is on no list is the default
+ * pool, or was: eio_init and eio_shutdown make its address another. */
+static etp_pool *
+eio__find_pool (const eio_pool *pool)
+{
+  etp_pool *first;
+
+  X_LOCK (eio__pools_lock);
+  for (first = eio__pools; first && first != pool;)
+    first = first->next;
+  X_UNLOCK (eio__pools_lock);
+  return first;
+}
+
 static eio_pool *
 eio__enlist_pool (etp_pool *pool, etp_pool *workers)
 {
@@ -6301,7 +6476,8 @@ eio_pool_new_shared (eio_pool *workers, void (*want_poll) (void *),
 {
   etp_pool *pool = eio__make_pool (want_poll, done_poll, userdata);
 
-  return pool ? eio__enlist_pool (pool, workers ? workers : eio__default_pool)
+  return pool ? eio__enlist_pool (pool, etp_current_life (
+                                          eio__find_pool (workers)))
               : 0;
 }
 
@@ -6313,6 +6489,12 @@ eio__delist_pool (etp_pool *first)
   int shared = 0;
 
   X_LOCK (eio__pools_lock);
+  while (first->npins)
+    {
+      X_UNLOCK (eio__pools_lock);
+      eio_sys_nap ();
+      X_LOCK (eio__pools_lock);
+    }
   for (link = &eio__pools; *link; link = &(*link)->next)
     if (*link == first)
       own = link;
@@ -6324,26 +6506,38 @@ eio__delist_pool (etp_pool *first)
   return !shared;
 }
 
+/* A group that waits for a member that was not submitted counts for none. */
+static int
+etp_has_requests (etp_pool *pool)
+{
+  int res;
+
+  etp_lock_groups (pool);
+  res = pool->nheld || ecb_load_relaxed (pool->nreqs);
+  etp_unlock_groups (pool);
+  return res;
+}
+
 int ecb_cold
 eio_pool_free (eio_pool *first)
 {
   etp_pool *pool;
 
-  if (!first || !first->first)
+  if (!eio__find_pool (first))
     {
       errno = EINVAL;
       return -1;
     }
 
   pool = first->current;
-  if (etp_is_within (pool) || ecb_load_relaxed (pool->nreqs)
+  if (etp_is_within (pool) || etp_has_requests (pool)
       || !eio__delist_pool (first))
     {
       errno = EBUSY;
       return -1;
     }
   etp_dismiss_all (pool, 0);
-  if (ecb_load_relaxed (pool->nreqs))
+  if (etp_has_requests (pool))
     {
       eio__enlist_pool (first, etp_crew (pool));
       errno = EBUSY;
@@ -6352,8 +6546,6 @@ eio_pool_free (eio_pool *first)
 
   if (eio__using == first)
     eio__using = 0;
-  if (eio__finishing == first)
-    eio__finishing = 0;
   etp_await_servers (pool);
   etp_free_parts (pool);
   eio_sys_close_beacon (&pool->beacon);
@@ -6380,7 +6572,7 @@ eio_pool_use (eio_pool *pool)
 {
   etp_pool *before = eio_pool_current ();
 
-  eio__using = pool ? pool->first : 0;
+  eio__using = eio__find_pool (pool);
   return before;
 }
 
@@ -6484,7 +6676,7 @@ eio_get_inline (void)
 void
 eio_set_min_parallel (unsigned int nthreads)
 {
-  etp_set_parallel (etp_crew (eio__pool ()), nthreads, UINT_MAX);
+  etp_set_parallel (eio__pool (), nthreads, UINT_MAX);
 }
 
 void
@@ -6495,13 +6687,13 @@ eio_set_max_parallel (unsigned int nthreads)
   /* A child's handler may call this before ours ran. */
   if (etp_is_other_process (pool) && eio__begin_childs_lives ())
     pool = eio__pool ();
-  etp_set_max_parallel (etp_crew (pool), nthreads);
+  etp_set_max_parallel (pool, nthreads);
 }
 
 void
 eio_set_parallel (unsigned int nthreads)
 {
-  etp_set_parallel (etp_crew (eio__pool ()), nthreads, nthreads);
+  etp_set_parallel (eio__pool (), nthreads, nthreads);
 }
 
 unsigned int
@@ -6513,17 +6705,19 @@ eio_get_parallel (void)
 void
 eio_set_max_idle (unsigned int nthreads)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool = etp_lock_crew (eio__pool ());
 
-  etp_set_idle (pool, &pool->max_idle, nthreads);
+  ecb_store_relaxed (pool->max_idle, nthreads);
+  etp_reconsider_and_unlock (pool);
 }
 
 void
 eio_set_idle_timeout (unsigned int seconds)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool = etp_lock_crew (eio__pool ());
 
-  etp_set_idle (pool, &pool->idle_timeout, seconds);
+  ecb_store_relaxed (pool->idle_timeout, seconds);
+  etp_reconsider_and_unlock (pool);
 }
 
 unsigned int
@@ -6541,9 +6735,8 @@ eio_get_idle_timeout (void)
 void
 eio_set_stack_size (size_t bytes)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool = etp_lock_crew (eio__pool ());
 
-  X_LOCK (pool->reqlock);
   ecb_store_relaxed (pool->wishes.stack_size, bytes);
   ecb_store_relaxed (pool->stack_try, 0);
   X_UNLOCK (pool->reqlock);
@@ -6558,13 +6751,12 @@ eio_get_stack_size (void)
 void
 eio_set_thread_name (const char *name)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
-  char *own = pool->wishes.name;
+  etp_pool *pool = etp_lock_crew (eio__pool ());
 
-  X_LOCK (pool->reqlock);
-  memset (own, 0, sizeof pool->wishes.name);
+  memset (pool->wishes.name, 0, sizeof pool->wishes.name);
   if (name)
-    memcpy (own, name, strnlen (name, sizeof pool->wishes.name - 1));
+    memcpy (pool->wishes.name, name,
+            strnlen (name, sizeof pool->wishes.name - 1));
   X_UNLOCK (pool->reqlock);
 }
 
@@ -6572,9 +6764,8 @@ void
 eio_set_thread_hooks (void (*on_start) (void *userdata),
                       void (*on_stop) (void *userdata), void *userdata)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool = etp_lock_crew (eio__pool ());
 
-  X_LOCK (pool->reqlock);
   pool->wishes.on_start = on_start;
   pool->wishes.on_stop = on_stop;
   pool->wishes.userdata = userdata;
@@ -6584,7 +6775,7 @@ eio_set_thread_hooks (void (*on_start) (void *userdata),
 int
 eio_set_affinity (const void *cpuset, size_t size)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   unsigned long cpus[sizeof pool->wishes.cpus / sizeof (unsigned long)] = { 0 };
   unsigned long any = 0;
   size_t i;
@@ -6603,7 +6794,7 @@ eio_set_affinity (const void *cpuset, size_t size)
         }
     }
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   memcpy (pool->wishes.cpus, cpus, sizeof cpus);
   pool->wishes.cpus_size = cpuset ? sizeof cpus : 0;
   X_UNLOCK (pool->reqlock);
@@ -6613,7 +6804,7 @@ eio_set_affinity (const void *cpuset, size_t size)
 int
 eio_set_ioprio (int ioprio)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
 
   if (!EIO__IOPRIO)
     return EIO_ENOSYS ();
@@ -6622,7 +6813,7 @@ eio_set_ioprio (int ioprio)
       errno = EINVAL;
       return -1;
     }
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   pool->wishes.ioprio = ioprio;
   X_UNLOCK (pool->reqlock);
   return 0;
@@ -6631,10 +6822,10 @@ eio_set_ioprio (int ioprio)
 int
 eio_get_ioprio (void)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   int ioprio;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   ioprio = pool->wishes.ioprio;
   X_UNLOCK (pool->reqlock);
   return ioprio;
@@ -6643,13 +6834,13 @@ eio_get_ioprio (void)
 void
 eio_set_reserved (int pri, unsigned int nthreads)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   etp_action action;
   etp_worker *w;
   eio_req *req;
   int rank;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   pool->nreserved = nthreads;
   pool->reserved_rank = nthreads ? eio__clamp_pri (pri) - EIO_PRI_MIN : 0;
   pool->planned = nthreads || pool->ageing;
@@ -6667,10 +6858,10 @@ eio_set_reserved (int pri, unsigned int nthreads)
 unsigned int
 eio_get_reserved (int *pri)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   unsigned nthreads;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   nthreads = pool->nreserved;
   if (pri)
     *pri = nthreads ? pool->reserved_rank + EIO_PRI_MIN : EIO_PRI_MIN;
@@ -6681,27 +6872,27 @@ eio_get_reserved (int *pri)
 void
 eio_set_ageing (eio_tstamp seconds)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   unsigned long long ns = eio_sys_ns (seconds), now = eio_sys_now ();
   eio_req *req;
   int rank;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   pool->ageing = ns;
   pool->planned = pool->nreserved || ns;
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
     for (req = pool->req_queue.first[rank]; req; req = (eio_req *)req->next)
-      etp_set_queue_time (req, now);
+      etp_set_age_time (req, now);
   X_UNLOCK (pool->reqlock);
 }
 
 eio_tstamp
 eio_get_ageing (void)
 {
-  etp_pool *pool = etp_crew (eio__pool ());
+  etp_pool *pool;
   unsigned long long ns;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   ns = pool->ageing;
   X_UNLOCK (pool->reqlock);
   return eio__seconds (ns);
@@ -6730,6 +6921,20 @@ eio_set_slow (eio_tstamp seconds,
   etp_watch (pool, ETP_SLOW, pool->slow != 0);
 }
 
+/* The poll thread keeps it, when it takes results. What has come since counts
+ * if the number is exact. */
+static unsigned
+etp_max_npending (etp_pool *pool)
+{
+  int here = etp_is_polling (pool);
+  int exact = here || !ecb_load_acquire (pool->scope);
+  unsigned n = (unsigned)etp_npending (pool);
+  unsigned most = ecb_load_acquire (pool->max_npending);
+
+  exact = here || (exact && !ecb_load_acquire (pool->scope));
+  return exact && n > most ? n : most;
+}
+
 static void
 eio__copy_hist (uint64_t *to, const etp_hist *from)
 {
@@ -6752,24 +6957,7 @@ eio_get_stats (struct eio_stats *stats, size_t size)
       return -1;
     }
 
-  crew = etp_lock_crew (pool);
-  all.submitted = pool->nqueued;
-  all.threads_started = crew->nstarted;
-  all.threads_reaped = crew->nleft;
-  all.start_failures = crew->nrefused;
-  all.max_nready = pool->max_nready;
-  all.max_nthreads = crew->max_nworkers;
-  X_UNLOCK (crew->reqlock);
-
-  X_LOCK (pool->reslock);
-  all.submitted += count[ETP_INLINED] + count[ETP_GROUPED];
-  all.executed = count[ETP_EXECUTED];
-  all.inlined = count[ETP_INLINED];
-  eio__copy_hist (all.queue_hist, &pool->queue_hist);
-  eio__copy_hist (all.exec_hist, &pool->exec_hist);
-  eio__copy_hist (all.deliver_hist, &pool->deliver_hist);
-  X_UNLOCK (pool->reslock);
-
+  /* What comes later in a request's life is read first. */
   X_LOCK (pool->siglock);
   if (etp_is_polling (pool))
     etp_count_finished (pool);
@@ -6777,9 +6965,24 @@ eio_get_stats (struct eio_stats *stats, size_t size)
   all.cancelled = pool->ncancelled;
   X_UNLOCK (pool->siglock);
 
-  all.max_npending = (unsigned)etp_npending (pool);
-  if (all.max_npending < ecb_load_relaxed (pool->max_npending))
-    all.max_npending = ecb_load_relaxed (pool->max_npending);
+  X_LOCK (pool->reslock);
+  all.submitted = count[ETP_INLINED] + count[ETP_GROUPED];
+  all.executed = count[ETP_EXECUTED];
+  all.inlined = count[ETP_INLINED];
+  eio__copy_hist (all.queue_hist, &pool->queue_hist);
+  eio__copy_hist (all.exec_hist, &pool->exec_hist);
+  eio__copy_hist (all.deliver_hist, &pool->deliver_hist);
+  X_UNLOCK (pool->reslock);
+
+  crew = etp_lock_crew (pool);
+  all.submitted += pool->nqueued;
+  all.threads_started = crew->nstarted;
+  all.threads_reaped = crew->nleft;
+  all.start_failures = crew->nrefused;
+  all.max_nready = pool->max_nready;
+  all.max_nthreads = crew->max_nworkers;
+  X_UNLOCK (crew->reqlock);
+  all.max_npending = etp_max_npending (pool);
 
   memset (stats, 0, size);
   memcpy (stats, &all, size < sizeof all ? size : sizeof all);
@@ -6809,10 +7012,10 @@ eio_npending (void)
 unsigned int
 eio_nthreads (void)
 {
-  etp_pool *pool = etp_crew (eio__pool ()); /* once: eio_init may replace it */
+  etp_pool *pool;
   unsigned int n;
 
-  X_LOCK (pool->reqlock);
+  pool = etp_lock_crew (eio__pool ());
   n = pool->nworkers;
   X_UNLOCK (pool->reqlock);
   return n;
@@ -6824,6 +7027,19 @@ eio_submit (eio_req *req)
   etp_submit (eio__pool (), req);
 }
 
+/* Whether a feeder runs on this thread. */
+static int
+etp_is_feeding (etp_pool *pool)
+{
+  eio_req *grp;
+
+  etp_lock_groups (pool);
+  for (grp = pool->feeding; grp && !eio__is_own_feeder (grp);)
+    grp = grp->eio_chain;
+  etp_unlock_groups (pool);
+  return !!grp;
+}
+
 /* Whether no more may be submitted; then with errno. Feeders have a limit of
  * their own, and would be taken to have nothing more. */
 static int
@@ -6833,7 +7049,7 @@ eio__refuses (void)
   unsigned limit = ecb_load_relaxed (pool->submit_limit);
 
   if (!limit || ecb_load_relaxed (pool->nreqs) < limit
-      || ecb_load_relaxed (pool->feeding))
+      || (ecb_load_relaxed (pool->feeding) && etp_is_feeding (pool)))
     return 0;
   errno = EAGAIN;
   return 1;
@@ -6892,21 +7108,13 @@ eio_grp (eio_cb cb, void *data)
   return grp;
 }
 
-/* The pool of a group. One that was not submitted yet is for this one. */
-static etp_pool *
-eio__grp_pool (eio_req *grp, etp_pool *pool)
-{
-  if (!grp->eio_pool)
-    grp->eio_pool = pool;
-  return grp->eio_pool;
-}
-
 void
 eio_grp_feed (eio_req *grp, void (*feed) (eio_req *grp), int limit)
 {
   etp_lock_groups (eio__grp_pool (grp, eio__pool ()));
   grp->int2 = limit;
   grp->feed = feed;
+  grp->flags |= ETP_FLAG_ADDED; /* a call that runs has not seen this */
   eio__feed_locked (grp);
   eio__file_and_unlock (grp);
 }
@@ -6924,31 +7132,47 @@ eio_grp_limit (eio_req *grp, int limit)
 static int
 eio__is_live (const eio_req *req)
 {
-  return req->eio_state == ETP_QUEUED || req->eio_state == ETP_WAITING;
+  int state = ecb_load_relaxed (req->eio_state);
+
+  return state == ETP_QUEUED || state == ETP_WAITING;
+}
+
+/* The pool that a request's outcome will come out of, if that is certain. */
+static etp_pool *
+eio__bound_pool (eio_req *req)
+{
+  if (eio__is_live (req))
+    return req->eio_pool;
+  return req->type == EIO_GROUP && req->eio_pool
+             && ecb_load_relaxed (req->eio_state) == ETP_FREE
+           ? eio__grp_pool (req, req->eio_pool)
+           : 0;
 }
 
 int
 eio_grp_add (eio_req *grp, eio_req *req)
 {
-  etp_pool *pool;
+  etp_pool *pool, *bound;
   int finishing, member;
 
   if (!req)
     return 0;
 
-  pool = eio__grp_pool (grp, eio__is_live (req) ? req->eio_pool
-                                                : eio__pool ());
-  if (eio__is_live (req) && req->eio_pool != pool)
+  bound = eio__bound_pool (req);
+  pool = eio__grp_pool (grp, bound ? bound : eio__pool ());
+  if (bound && bound != pool)
     {
       errno = EINVAL;
       return -1;
     }
 
   etp_lock_groups (pool);
-  finishing = grp->eio_state == ETP_FINISHING;
+  finishing = ecb_load_relaxed (grp->eio_state) == ETP_FINISHING;
   member = !!req->grp;
   if (!finishing && !member)
     {
+      if (req->type == EIO_GROUP && !bound)
+        req->eio_pool = pool; /* its members' */
       eio__link_member_locked (grp, req);
       if (EIO_CANCELLED (grp))
         eio__cancel_locked (req);

@@ -604,10 +604,11 @@ struct eio_stats
   unsigned int max_npending;
   unsigned int max_nthreads; /* eio_nthreads would have said */
 
-  /* Requests by the time from submission to execution, of the execution, and
-   * from there to finish, while eio_set_timing is on: in the i-th those from
-   * 2^i up to 2^(i+1) us; in the first also shorter ones, in the last longer
-   * ones.  Requests answered at once are in none. */
+  /* Requests that were submitted while eio_set_timing was on, by the time from
+   * submission to execution, of the execution, and from there to finish: in the
+   * i-th those from 2^i up to 2^(i+1) us; in the first also shorter ones, in
+   * the last longer ones.  Requests answered at once, or cancelled before, are
+   * in none. */
   uint64_t queue_hist[32], exec_hist[32], deliver_hist[32];
 };
 
@@ -624,7 +625,8 @@ void eio_set_timing (int on);
 int eio_get_timing (void);
 
 /* Has eio_poll call cb, once for a request, for each that executes, or was
- * executing, for longer than so many seconds; running is for how long.  cb may
+ * executing, for longer than so many seconds, if it began after this call;
+ * running is for how long.  cb may
  * read what the request was filled with, and cancel it.  A loop that wants to
  * know in time calls eio_poll by a timer.  0 (initially), negative or NaN
  * seconds, or a null cb: none is reported.  [poll thread] */

@@ -40,7 +40,8 @@ NEED_BUILD="gcc g++ libc6-dev make autoconf automake libtool pkg-config perl"
 NEED_TESTS="check findutils binutils"
 
 # What tests of examples do without, if they must.
-NEED_EXAMPLES="python3 libev-dev libuv1-dev libevent-dev libglib2.0-dev"
+NEED_EXAMPLES="python3 libev-dev libuv1-dev libevent-dev libglib2.0-dev
+systemtap-sdt-dev"
 
 # copy_sources FROM TO: copies the files that are in the source directory, not
 # what was built there: git knows them in a checkout, and make cleans the copy

@@ -42,10 +42,11 @@ def make_tree():
     write('sizes/16384', content(16384))
     write('sizes/16385', content(16385))
     write('big', content(3000000))
+    write('index.html', b'<p>top\n')
     write('index/index.html', b'<p>index\n')
     write('page/sub/file', b'x')
     write('list/' + hostile, b'hostile')
-    write('list/dir/file', b'x')
+    write('list/' + hostile + '.d/file', b'x')
     write('bad/index.html/file', b'x')
     write('secret/file', b'x')
     write('links/inside', b'inside')
@@ -155,7 +156,7 @@ class Client:
     def receive(self, head=False):
         response = self.header()
         size = int(response['Content-Length'] or 0)
-        if head or response.status == 304:
+        if head:
             size = 0
         parts, got = [self.data], len(self.data)
         while got < size:
@@ -428,15 +429,10 @@ def test_directories(server):
         check(c.get('/index'), 301, Location='/index/')
         check(c.get('/page/sub?a=%20'), 301, Location='/page/sub/?a=%20')
         check(c.get('//page//sub'), 301, Location='/page/sub/')
-        check(c.get('/bad/'), 403)
-        text = c.get('/list/').body.decode()
-        assert text.count('<li>') == 3, text
-        assert '<a href="./dir/">dir/</a>' in text
-        assert '<a href="./%3Cb%3E%26%22%27%20%2541%3F%23%0A.txt">' in text
-        assert '&lt;b&gt;&amp;&quot;' in text and '<b>' not in text
-        match = re.search('href="./(%3C[^"]*)"', text)
-        check(c.get('/list/' + match[1]), 200, b'hostile')
-        assert '"./../"' not in c.get('/').body.decode()
+        quoted = '/list/%3Cb%3E%26%22%27%20%2541%3F%23%0A.txt.d'
+        check(c.get(quoted), 301, Location=quoted + '/')
+        check(c.get('/bad/'), 403)  # its index.html is a directory
+        check(c.get('/page/'), 403)  # there is none
 
 
 def test_irregular(server):
@@ -445,37 +441,11 @@ def test_irregular(server):
         check(c.get('/socket'), 403)
 
 
-def test_conditions(server):
+def test_last_modified(server):
+    write('changing', b'a')
+    os.utime(root + '/changing', (1, 1))
     with server.connect() as c:
-        first = c.get('/hello.txt')
-        etag, date = first['ETag'], first['Last-Modified']
-        when = email.utils.parsedate_to_datetime(date)
-        asctime = time.asctime(when.timetuple())
-        rfc850 = when.strftime('%A, %d-%b-%y %H:%M:%S GMT')
-        for status, *fields in (
-                (304, 'If-None-Match: ' + etag),
-                (304, 'If-None-Match: W/' + etag),
-                (304, 'If-None-Match: "a", ' + etag),
-                (304, 'If-None-Match: *'),
-                (200, 'If-None-Match: "a"'),
-                (200, 'If-None-Match: ' + etag.strip('"')),
-                (304, 'If-Modified-Since: ' + date),
-                (304, 'If-Modified-Since: ' + asctime),
-                (304, 'If-Modified-Since: ' + rfc850),
-                (200, 'If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT'),
-                (200, 'If-Modified-Since: yesterday'),
-                (200, 'If-None-Match: "a"', 'If-Modified-Since: ' + date),
-                (304, 'If-None-Match: ' + etag,
-                 'If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT'),
-                (304, 'If-None-Match: ' + etag, 'Range: bytes=0-1')):
-            response = c.get('/hello.txt', *fields)
-            assert response.status == status, (fields, response.status)
-            assert response['ETag'] == etag
-            assert response.body == (b'' if status == 304 else first.body)
-        write('changing', b'a')
-        etag = c.get('/changing')['ETag']
-        os.utime(root + '/changing', (1, 1))
-        check(c.get('/changing', 'If-None-Match: ' + etag), 200,
+        check(c.get('/changing'), 200, b'a',
               Last_Modified='Thu, 01 Jan 1970 00:00:01 GMT')
 
 
@@ -484,7 +454,6 @@ def test_ranges(server):
         data = read(path)
         size = len(data)
         with server.connect() as c:
-            first = c.get('/' + path)
             for text, begin, end in (
                     ('0-0', 0, 1), ('0-', 0, size), ('3-7', 3, 8),
                     ('%d-' % (size - 1), size - 1, size),
@@ -502,13 +471,8 @@ def test_ranges(server):
                          'bytes 1-2', 'bytes=0-0,2-3', 'bytes=+1-2'):
                 check(c.get('/' + path, 'Range: ' + text), 200, data,
                       Content_Range=None)
-            for value, status in (
-                    (first['ETag'], 206), ('W/' + first['ETag'], 200),
-                    ('"a"', 200), (first['Last-Modified'], 206),
-                    ('Thu, 01 Jan 1970 00:00:00 GMT', 200)):
-                check(c.get('/' + path, 'Range: bytes=1-2',
-                            'If-Range: ' + value), status,
-                      data[1:3] if status == 206 else data)
+            check(c.get('/' + path, 'Range: bytes=1-2', 'If-Range: "a"'),
+                  200, data, Content_Range=None)
     with server.connect() as c:
         check(c.get('/empty', 'Range: bytes=0-'), 416)
         check(c.get('/empty', 'Range: bytes=-1'), 200, b'')
