@@ -1357,6 +1357,7 @@ struct etp_pool
                                            completes what was left; or 0 */
   unsigned inline_left;                 /* of this poll's budget */
   unsigned max_npending;                /* atomic */
+  unsigned npolls;                      /* atomic */
   unsigned finished, cancelled;         /* not in nfinished, ncancelled yet */
   unsigned long long slow;              /* nanoseconds, 0: none is */
   void (*slow_cb) (const eio_req *, eio_tstamp);
@@ -1727,7 +1728,7 @@ etp_sort_results (etp_pool *pool)
       eio__append (&pool->sorted, rank, first[rank], last[rank]);
   n += pool->sorted.size;
   ecb_store_relaxed (pool->sorted.size, n);
-  if ((unsigned)n > pool->max_npending)
+  if ((unsigned)n > ecb_load_relaxed (pool->max_npending))
     ecb_store_relaxed (pool->max_npending, (unsigned)n);
 }
 
@@ -3030,6 +3031,7 @@ etp_open_scope (etp_pool *pool, size_t frame)
   scope->outer = pool->scope;
   ecb_store_relaxed (pool->scope_thread, eio__self ());
   ecb_store_release (pool->scope, scope); /* etp_submit */
+  ecb_store_seq_cst (pool->npolls, pool->npolls + 1); /* etp_max_npending */
   ++eio__depth;
   return scope;
 }
@@ -6922,16 +6924,19 @@ eio_set_slow (eio_tstamp seconds,
 }
 
 /* The poll thread keeps it, when it takes results. What has come since counts
- * if the number is exact. */
+ * if the number is exact, and is kept, as marks do not fall. */
 static unsigned
 etp_max_npending (etp_pool *pool)
 {
-  int here = etp_is_polling (pool);
-  int exact = here || !ecb_load_acquire (pool->scope);
+  unsigned npolls = ecb_load_seq_cst (pool->npolls);
+  int exact = etp_is_polling (pool) || !ecb_load_seq_cst (pool->scope);
   unsigned n = (unsigned)etp_npending (pool);
   unsigned most = ecb_load_acquire (pool->max_npending);
 
-  exact = here || (exact && !ecb_load_acquire (pool->scope));
+  if (npolls != ecb_load_seq_cst (pool->npolls))
+    exact = 0;
+  while (exact && n > most && !ecb_cas_seq_cst (pool->max_npending, most, n))
+    ;
   return exact && n > most ? n : most;
 }
 
