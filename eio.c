@@ -1046,6 +1046,444 @@ eio_sys_set_traits (eio_sys_traits *traits)
 #endif
 }
 
+/* --- requests 50 to 74: descriptors, ranges, attributes ------------------- */
+
+#if HAVE_XATTR
+# include <sys/xattr.h>
+#endif
+#ifdef __linux__
+# include <sys/sysmacros.h>
+#endif
+#include <sys/uio.h>
+
+/* glibc and musl hide it without _GNU_SOURCE. */
+#if HAVE_PREADV && (defined SYNC_FILE_RANGE_WRITE || !defined __linux__)
+# define EIO__PREADV 1
+#else
+# define EIO__PREADV 0
+#endif
+
+/* As preadv and pwritev, one buffer after the other. */
+static ecb_unused ssize_t
+eio_sys_move_each (int fd, const struct iovec *iov, int n, off_t offset,
+                   int writes)
+{
+  size_t done = 0, total = 0;
+  int i;
+
+  for (i = 0; i < n; ++i)
+    {
+      if (iov[i].iov_len > (size_t)-1 / 2 - total)
+        {
+          errno = EINVAL;
+          return -1;
+        }
+      total += iov[i].iov_len;
+    }
+
+  i = 0;
+  do
+    {
+      void *buf = n ? iov[i].iov_base : 0;
+      size_t size = n ? iov[i].iov_len : 0;
+      off_t at = offset + (off_t)done;
+      ssize_t got = writes ? pwrite (fd, buf, size, at)
+                           : pread (fd, buf, size, at);
+
+      if (got < 0)
+        return done ? (ssize_t)done : -1;
+      done += (size_t)got;
+      if ((size_t)got < size)
+        break;
+    }
+  while (++i < n);
+  return (ssize_t)done;
+}
+
+/* offset < 0: at the position. */
+static ssize_t
+eio_sys_readv (int fd, const struct iovec *iov, int n, off_t offset)
+{
+  if (offset < 0)
+    return readv (fd, iov, n);
+#if EIO__PREADV
+  return preadv (fd, iov, n, offset);
+#else
+  return eio_sys_move_each (fd, iov, n, offset, 0);
+#endif
+}
+
+static ssize_t
+eio_sys_writev (int fd, const struct iovec *iov, int n, off_t offset)
+{
+  if (offset < 0)
+    return writev (fd, iov, n);
+#if EIO__PREADV
+  return pwritev (fd, iov, n, offset);
+#else
+  return eio_sys_move_each (fd, iov, n, offset, 1);
+#endif
+}
+
+/* The same with RWF_ flags. Linux 4.6. */
+static ssize_t
+eio_sys_readv2 (int fd, const struct iovec *iov, int n, off_t offset,
+                int flags)
+{
+#if HAVE_PREADV2 && defined RWF_NOWAIT
+  return preadv2 (fd, iov, n, offset < 0 ? -1 : offset, flags);
+#elif HAVE_PREADV2 && defined SYS_preadv2 && defined __LP64__
+  return syscall (SYS_preadv2, fd, iov, n, offset < 0 ? -1L : (long)offset, 0L,
+                  flags);
+#else
+  (void)fd, (void)iov, (void)n, (void)offset, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static ssize_t
+eio_sys_writev2 (int fd, const struct iovec *iov, int n, off_t offset,
+                 int flags)
+{
+#if HAVE_PREADV2 && defined RWF_NOWAIT
+  return pwritev2 (fd, iov, n, offset < 0 ? -1 : offset, flags);
+#elif HAVE_PREADV2 && defined SYS_pwritev2 && defined __LP64__
+  return syscall (SYS_pwritev2, fd, iov, n, offset < 0 ? -1L : (long)offset,
+                  0L, flags);
+#else
+  (void)fd, (void)iov, (void)n, (void)offset, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* The kernel's struct statx, which headers may lack, or have without its newer
+ * members. */
+typedef struct
+{
+  int64_t sec;
+  uint32_t nsec;
+  int32_t reserved;
+} eio_sys_statx_time;
+
+typedef struct
+{
+  uint32_t mask, blksize;
+  uint64_t attributes;
+  uint32_t nlink, uid, gid;
+  uint16_t mode, spare;
+  uint64_t ino, size, blocks, attributes_mask;
+  eio_sys_statx_time atime, btime, ctime, mtime;
+  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+  uint64_t mnt_id, spare2[13];
+} eio_sys_statx_buf;
+
+#if HAVE_STATX && defined __linux__ && defined SYS_statx
+static struct timespec
+eio_sys_from_statx_time (const eio_sys_statx_time *t)
+{
+  struct timespec ts;
+
+  ts.tv_sec = (time_t)t->sec;
+  ts.tv_nsec = (long)t->nsec;
+  return ts;
+}
+
+static void
+eio_sys_from_statx (const eio_sys_statx_buf *st, struct eio_statx *res)
+{
+  res->mask = st->mask & EIO_STATX_ALL;
+  res->type = (st->mode & S_IFMT) >> 12; /* EIO_DT_*, everywhere */
+  res->mode = st->mode;
+  res->uid = st->uid;
+  res->gid = st->gid;
+  res->blksize = st->blksize;
+  res->nlink = st->nlink;
+  res->ino = st->ino;
+  res->size = st->size;
+  res->blocks = st->blocks;
+  res->dev = makedev (st->dev_major, st->dev_minor);
+  res->rdev = makedev (st->rdev_major, st->rdev_minor);
+  res->mnt_id = st->mnt_id;
+  res->attributes = st->attributes;
+  res->attributes_mask = st->attributes_mask;
+  res->atime = eio_sys_from_statx_time (&st->atime);
+  res->btime = eio_sys_from_statx_time (&st->btime);
+  res->ctime = eio_sys_from_statx_time (&st->ctime);
+  res->mtime = eio_sys_from_statx_time (&st->mtime);
+}
+#endif
+
+/* By number: libc's function may make something up where the kernel has none.
+ * Linux 4.11. */
+static int
+eio_sys_statx (int dirfd, const char *path, int flags, unsigned mask,
+               struct eio_statx *res)
+{
+#if HAVE_STATX && defined __linux__ && defined SYS_statx
+  eio_sys_statx_buf st;
+
+  if (syscall (SYS_statx, dirfd, path, flags, mask, &st))
+    return -1;
+  eio_sys_from_statx (&st, res);
+  return 0;
+#else
+  (void)dirfd, (void)path, (void)flags, (void)mask, (void)res;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* The flags of statx that fstatat knows; -1 if one is neither known nor a mere
+ * wish. */
+static int
+eio_sys_fstatat_flags (int flags)
+{
+#ifdef __linux__
+  enum { EIO__SYNC_TYPE = 0x6000 }; /* AT_STATX_*: what a server is asked */
+
+  if ((flags & EIO__SYNC_TYPE) == EIO__SYNC_TYPE)
+    return -1;
+  flags &= ~EIO__SYNC_TYPE;
+#endif
+  return flags;
+}
+
+/* Offsets below 0 stand for positions. */
+static ssize_t
+eio_sys_copy_range (int in_fd, off_t in_offset, int out_fd, off_t out_offset,
+                    size_t length)
+{
+#if HAVE_COPY_FILE_RANGE && defined __linux__ && defined SYS_copy_file_range
+  /* By number: glibc before 2.30 emulates it. */
+  long long in = in_offset, out = out_offset;
+
+  return syscall (SYS_copy_file_range, in_fd, in < 0 ? 0 : &in, out_fd,
+                  out < 0 ? 0 : &out, length, 0);
+#elif HAVE_COPY_FILE_RANGE && !defined __linux__
+  return copy_file_range (in_fd, in_offset < 0 ? 0 : &in_offset, out_fd,
+                          out_offset < 0 ? 0 : &out_offset, length, 0);
+#else
+  (void)in_fd, (void)in_offset, (void)out_fd, (void)out_offset, (void)length;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Whether what is written goes to the end, wherever it is meant to go. */
+static int
+eio_sys_appends (int fd)
+{
+  int flags = fcntl (fd, F_GETFL);
+
+  return flags >= 0 && flags & O_APPEND;
+}
+
+/* FICLONE. Linux 4.5, some file systems. */
+static int
+eio_sys_clone (int src_fd, int dst_fd)
+{
+#if defined __linux__ && defined _IOW
+  int res = ioctl (dst_fd, _IOW (0x94, 9, int), (long)src_fd);
+
+  if (res < 0 && errno == ENOTTY)
+    errno = EOPNOTSUPP;
+  return res;
+#else
+  (void)src_fd, (void)dst_fd;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* By number, which needs no declarations. Offsets below 0 are null. */
+static ssize_t
+eio_sys_splice (int in_fd, off_t in_offset, int out_fd, off_t out_offset,
+                size_t length, unsigned flags)
+{
+#if HAVE_SPLICE && defined SYS_splice
+  long long in = in_offset, out = out_offset;
+
+  return syscall (SYS_splice, in_fd, in < 0 ? 0 : &in, out_fd,
+                  out < 0 ? 0 : &out, length, flags);
+#else
+  (void)in_fd, (void)in_offset, (void)out_fd, (void)out_offset;
+  (void)length, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static ssize_t
+eio_sys_tee (int in_fd, int out_fd, size_t length, unsigned flags)
+{
+#if HAVE_SPLICE && defined SYS_tee
+  return syscall (SYS_tee, in_fd, out_fd, length, flags);
+#else
+  (void)in_fd, (void)out_fd, (void)length, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_fadvise (int fd, off_t offset, off_t length, int advice)
+{
+#if HAVE_POSIX_FADVISE && defined POSIX_FADV_NORMAL
+  int error = posix_fadvise (fd, offset, length, advice);
+
+  if (!error)
+    return 0;
+  errno = error;
+  return -1;
+#else
+  (void)fd, (void)offset, (void)length, (void)advice;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_madvise (void *addr, size_t length, int advice)
+{
+#if HAVE_MADVISE && defined MADV_NORMAL
+  return madvise (addr, length, advice);
+#else
+  (void)addr, (void)length, (void)advice;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Whether neighbours in the same pages may get this advice, too, as it changes
+ * nothing but speed. */
+static int
+eio_sys_is_mere_advice (int advice)
+{
+#if HAVE_MADVISE && defined MADV_NORMAL
+  return advice == MADV_NORMAL || advice == MADV_RANDOM
+         || advice == MADV_SEQUENTIAL || advice == MADV_WILLNEED;
+#else
+  (void)advice;
+  return 0;
+#endif
+}
+
+/* The type of the vector differs between systems. */
+static int
+eio_sys_mincore (void *addr, size_t length, unsigned char *pages)
+{
+#if HAVE_MINCORE && defined __linux__ && defined SYS_mincore
+  return (int)syscall (SYS_mincore, addr, length, pages);
+#elif HAVE_MINCORE && !defined __linux__
+  return mincore (addr, length, (void *)pages);
+#else
+  (void)addr, (void)length, (void)pages;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Where fsync leaves data in the disk's own memory: Darwin. */
+static int
+eio_sys_fullsync (int fd)
+{
+#ifdef F_FULLFSYNC
+  return fcntl (fd, F_FULLFSYNC);
+#else
+  (void)fd;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Linux's struct fiemap and its extents. */
+typedef struct
+{
+  uint64_t logical, physical, length, reserved64[2];
+  uint32_t flags, reserved[3];
+} eio_sys_extent;
+
+typedef struct
+{
+  uint64_t start, length;
+  uint32_t flags, mapped, count, reserved;
+  eio_sys_extent extents[]; /* count of them, of which mapped are filled */
+} eio_sys_extents;
+
+/* Linux 2.6.28, some file systems. */
+static int
+eio_sys_fiemap (int fd, eio_sys_extents *map)
+{
+#if defined __linux__ && defined _IOWR
+  int res = ioctl (fd, _IOWR ('f', 11, eio_sys_extents), map);
+
+  if (res < 0 && errno == ENOTTY)
+    errno = EOPNOTSUPP;
+  return res;
+#else
+  (void)fd, (void)map;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* What has extended attributes. */
+typedef struct
+{
+  const char *path; /* null: it is fd */
+  int fd;
+  int nofollow; /* if it is a link, the link itself */
+} eio_sys_node;
+
+/* size 0: only tells how many bytes there are. */
+static ssize_t
+eio_sys_getxattr (const eio_sys_node *node, const char *name, void *buf,
+                  size_t size)
+{
+#if HAVE_XATTR
+  return !node->path      ? fgetxattr (node->fd, name, buf, size)
+         : node->nofollow ? lgetxattr (node->path, name, buf, size)
+                          : getxattr (node->path, name, buf, size);
+#else
+  (void)node, (void)name, (void)buf, (void)size;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static ssize_t
+eio_sys_listxattr (const eio_sys_node *node, void *buf, size_t size)
+{
+#if HAVE_XATTR
+  return !node->path      ? flistxattr (node->fd, buf, size)
+         : node->nofollow ? llistxattr (node->path, buf, size)
+                          : listxattr (node->path, buf, size);
+#else
+  (void)node, (void)buf, (void)size;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* flags: EIO_XATTR_* */
+static int
+eio_sys_setxattr (const eio_sys_node *node, const char *name,
+                  const void *value, size_t size, int flags)
+{
+#if HAVE_XATTR
+  int how = (flags & EIO_XATTR_CREATE ? XATTR_CREATE : 0)
+            | (flags & EIO_XATTR_REPLACE ? XATTR_REPLACE : 0);
+
+  return !node->path      ? fsetxattr (node->fd, name, value, size, how)
+         : node->nofollow ? lsetxattr (node->path, name, value, size, how)
+                          : setxattr (node->path, name, value, size, how);
+#else
+  (void)node, (void)name, (void)value, (void)size, (void)flags;
+  return EIO_ENOSYS ();
+#endif
+}
+
+static int
+eio_sys_removexattr (const eio_sys_node *node, const char *name)
+{
+#if HAVE_XATTR
+  return !node->path      ? fremovexattr (node->fd, name)
+         : node->nofollow ? lremovexattr (node->path, name)
+                          : removexattr (node->path, name);
+#else
+  (void)node, (void)name;
+  return EIO_ENOSYS ();
+#endif
+}
+
 /*****************************************************************************
  * 3  Pool                                                                   *
  *****************************************************************************/
@@ -3905,7 +4343,11 @@ enum
   EIO__NO_OPENAT2 = 1 << 5,
   EIO__NO_STATX = 1 << 6,
   EIO__NO_CACHESTAT = 1 << 7,
-  EIO__NO_PREADV2 = 1 << 8
+  EIO__NO_PREADV2 = 1 << 8,
+  EIO__NO_PWRITEV2 = 1 << 16,
+  EIO__NO_COPY_RANGE = 1 << 17,
+  EIO__NO_SPLICE = 1 << 18,
+  EIO__NO_TEE = 1 << 19
 };
 
 /* Whether it is the call that fails with this error, and not the file: as it
@@ -3926,6 +4368,10 @@ eio__is_refused (unsigned which, int error)
     case EIO__NO_STATX: eio_sys_get_kind (-1, &kind); break;
     case EIO__NO_CACHESTAT: eio_sys_has_cached (-1, 0, 1); break;
     case EIO__NO_PREADV2: eio_sys_read_cached (-1, 0, 0, 0); break;
+    case EIO__NO_PWRITEV2: eio_sys_writev2 (-1, 0, 0, 0, 0); break;
+    case EIO__NO_COPY_RANGE: eio_sys_copy_range (-1, 0, -1, 0, 1); break;
+    case EIO__NO_SPLICE: eio_sys_splice (-1, 0, -1, -1, 1, 0); break;
+    case EIO__NO_TEE: eio_sys_tee (-1, -1, 1, 0); break;
     default: break;
     }
   return errno == error || errno == ENOSYS;
@@ -5456,6 +5902,816 @@ eio__readdir (eio_req *req)
   return (eio_ssize_t)l.count;
 }
 
+/* --- requests 50 to 74: descriptors, ranges, attributes ------------------- */
+
+static eio_ssize_t
+eio__invalid (void)
+{
+  errno = EINVAL;
+  return -1;
+}
+
+#ifdef IOV_MAX
+enum { EIO__IOV_MAX = IOV_MAX };
+#else
+enum { EIO__IOV_MAX = 1024 };
+#endif
+
+/* Whether ptr2 is an array of iovecs that a call may look at. */
+static int
+eio__has_vector (const eio_req *req)
+{
+  if (req->size > EIO__IOV_MAX)
+    errno = EINVAL;
+  else if (req->size && !req->ptr2)
+    errno = EFAULT;
+  else
+    return 1;
+  return 0;
+}
+
+static eio_ssize_t
+eio__readv (eio_req *req)
+{
+  int n = (int)req->size;
+
+  if (!eio__has_vector (req))
+    return -1;
+  return req->int2 ? EIO__TRY (req, EIO__NO_PREADV2,
+                               eio_sys_readv2 (req->int1, req->ptr2, n,
+                                               req->offs, (int)req->int2))
+                   : eio_sys_readv (req->int1, req->ptr2, n, req->offs);
+}
+
+static eio_ssize_t
+eio__writev (eio_req *req)
+{
+  int n = (int)req->size;
+
+  if (!eio__has_vector (req))
+    return -1;
+  return req->int2 ? EIO__TRY (req, EIO__NO_PWRITEV2,
+                               eio_sys_writev2 (req->int1, req->ptr2, n,
+                                                req->offs, (int)req->int2))
+                   : eio_sys_writev (req->int1, req->ptr2, n, req->offs);
+}
+
+enum
+{
+  /* Between looks whether it was cancelled. A file system that only notes that
+   * data is shared, or a server, copies a lot in no time. */
+  EIO__TRANSFER_STEP = 1 << 23,
+  EIO__COPY_STEP = 1 << 26
+};
+
+static ssize_t
+eio__transfer (const eio_req *req, size_t done, size_t count, int writes)
+{
+  char *buf = (char *)req->ptr2 + done;
+  off_t offset = req->offs + (off_t)done;
+
+  if (req->offs < 0)
+    return writes ? write (req->int1, buf, count)
+                  : read (req->int1, buf, count);
+  return writes ? pwrite (req->int1, buf, count, offset)
+                : pread (req->int1, buf, count, offset);
+}
+
+/* Leaves in errno what stopped it, 0 if nothing did or the file ended. */
+static eio_ssize_t
+eio__transfer_all (const eio_req *req, int writes)
+{
+  size_t done = 0;
+  int error = 0;
+  ssize_t n = 1;
+
+  if (req->size > (size_t)-1 / 2)
+    return eio__invalid ();
+
+  do
+    {
+      size_t step = req->size - done;
+
+      if (step > EIO__TRANSFER_STEP)
+        step = EIO__TRANSFER_STEP;
+      n = eio__transfer (req, done, step, writes);
+      if (n > 0)
+        done += (size_t)n;
+      else if (n < 0 && errno == EINTR)
+        n = 1;
+      else if (n < 0)
+        error = errno;
+      else if (writes && step)
+        error = ENOSPC; /* a device that takes no more, and says nothing */
+    }
+  while (n > 0 && done < req->size && !EIO_CANCELLED (req));
+
+  if (n > 0 && done < req->size)
+    error = ECANCELED;
+  errno = error;
+  return error && !done ? -1 : (eio_ssize_t)done;
+}
+
+static eio_ssize_t
+eio__read_all (eio_req *req)
+{
+  return eio__transfer_all (req, 0);
+}
+
+static eio_ssize_t
+eio__write_all (eio_req *req)
+{
+  return eio__transfer_all (req, 1);
+}
+
+static void
+eio__fill_statx (const struct stat *st, struct eio_statx *res)
+{
+  memset (res, 0, sizeof *res);
+  res->mask = EIO_STATX_BASIC_STATS;
+  res->type = (unsigned)(st->st_mode & S_IFMT) >> 12;
+  res->mode = (uint32_t)st->st_mode;
+  res->uid = (uint32_t)st->st_uid;
+  res->gid = (uint32_t)st->st_gid;
+  res->blksize = (uint32_t)st->st_blksize;
+  res->nlink = (uint64_t)st->st_nlink;
+  res->ino = (uint64_t)st->st_ino;
+  res->size = (uint64_t)st->st_size;
+  res->blocks = (uint64_t)st->st_blocks;
+  res->dev = (uint64_t)st->st_dev;
+  res->rdev = (uint64_t)st->st_rdev;
+  res->atime = st->st_atim;
+  res->ctime = st->st_ctim;
+  res->mtime = st->st_mtim;
+}
+
+/* Where there is no statx: as far as stat goes. */
+static eio_ssize_t
+eio__statx_by_stat (eio_req *req)
+{
+  int flags = eio_sys_fstatat_flags (req->int1);
+  struct stat st;
+  int res;
+
+  if ((unsigned long)req->int2 & 0x80000000u) /* so says statx */
+    return eio__invalid ();
+  if (req->type == EIO_FSTATX)
+    res = fstat (req->int1, &st);
+  else if (flags >= 0)
+    res = fstatat (eio__dirfd (req->wd), req->ptr1, &st, flags);
+  else
+    return eio__invalid ();
+  if (!res)
+    eio__fill_statx (&st, EIO_STATX_BUF (req));
+  return res;
+}
+
+static eio_ssize_t
+eio__statx (eio_req *req)
+{
+  ssize_t res = EIO__TRY (req, EIO__NO_STATX,
+                          eio_sys_statx (eio__dirfd (req->wd), req->ptr1,
+                                         req->int1, (unsigned)req->int2,
+                                         EIO_STATX_BUF (req)));
+
+  return res < 0 && errno == ENOSYS ? eio__statx_by_stat (req) : res;
+}
+
+/* No descriptor below 0: one of them stands for the current directory. */
+static eio_ssize_t
+eio__fstatx (eio_req *req)
+{
+  enum { EIO__AT_EMPTY_PATH = 0x1000 };
+  ssize_t res;
+
+  if (req->int1 < 0)
+    {
+      errno = EBADF;
+      return -1;
+    }
+  res = EIO__TRY (req, EIO__NO_STATX,
+                  eio_sys_statx (req->int1, "", EIO__AT_EMPTY_PATH,
+                                 (unsigned)req->int2, EIO_STATX_BUF (req)));
+  return res < 0 && errno == ENOSYS ? eio__statx_by_stat (req) : res;
+}
+
+/* A copy on its way. Offsets below 0 stand for the descriptors' positions. */
+typedef struct
+{
+  eio_req *req;
+  int in, out;
+  off_t in_offset, out_offset;
+  size_t left;
+  eio_ssize_t done;
+  char *buf; /* EIO__COPY_CHUNK bytes, when it is done by hand */
+  enum
+  {
+    EIO__BY_RANGE,
+    EIO__BY_SENDFILE,
+    EIO__BY_HAND
+  } how;
+} eio__copier;
+
+/* ptr2 of requests that have a second offset. */
+static off_t
+eio__out_offset (const eio_req *req)
+{
+  return req->ptr2 ? *(const off_t *)req->ptr2 : -1;
+}
+
+/* Whether a file is copied onto itself, and ranges of it overlap: the kernel
+ * sees only one step of it. Where they do not, what is added to the file is not
+ * copied again. */
+static int
+eio__overlaps (eio__copier *c)
+{
+  struct stat in, out;
+  off_t from = c->in_offset, to = c->out_offset, length;
+
+  if (fstat (c->in, &in) || fstat (c->out, &out) || !S_ISREG (in.st_mode)
+      || in.st_dev != out.st_dev || in.st_ino != out.st_ino)
+    return 0;
+  from = from < 0 ? lseek (c->in, 0, SEEK_CUR) : from;
+  to = to < 0 ? lseek (c->out, 0, SEEK_CUR) : to;
+  if (from >= in.st_size)
+    return 0;
+  length = in.st_size - from;
+  if ((unsigned long long)length > c->left)
+    length = (off_t)c->left;
+  c->left = (size_t)length;
+  return to < from ? from - to < length : to - from < length;
+}
+
+/* Writes all of it, so that nothing is lost that cannot be read again. */
+static ssize_t
+eio__write_chunk (const eio__copier *c, size_t size)
+{
+  size_t put = 0;
+  ssize_t n;
+
+  do
+    {
+      errno = ENOSPC; /* a device that takes no more says nothing */
+      n = c->out_offset < 0 ? write (c->out, c->buf + put, size - put)
+                            : pwrite (c->out, c->buf + put, size - put,
+                                      c->out_offset + (off_t)put);
+      if (n > 0)
+        put += (size_t)n;
+    }
+  while (put < size && (n > 0 || (n < 0 && errno == EINTR)));
+  return put ? (ssize_t)put : -1;
+}
+
+static ssize_t
+eio__copy_chunk (eio__copier *c, size_t size)
+{
+  ssize_t n, put;
+
+  if (size > EIO__COPY_CHUNK)
+    size = EIO__COPY_CHUNK;
+  n = c->in_offset < 0 ? read (c->in, c->buf, size)
+                       : pread (c->in, c->buf, size, c->in_offset);
+  if (n <= 0)
+    return n;
+  put = eio__write_chunk (c, (size_t)n);
+  if (put < n && c->in_offset < 0)
+    {
+      int saved = errno;
+
+      lseek (c->in, (put > 0 ? put : 0) - n, SEEK_CUR);
+      errno = saved;
+    }
+  return put;
+}
+
+static ssize_t
+eio__copy_step (eio__copier *c)
+{
+  size_t size = c->left < EIO__COPY_STEP ? c->left : EIO__COPY_STEP;
+
+  switch (c->how)
+    {
+    case EIO__BY_RANGE:
+      return EIO__TRY (c->req, EIO__NO_COPY_RANGE,
+                       eio_sys_copy_range (c->in, c->in_offset, c->out,
+                                           c->out_offset, size));
+    case EIO__BY_SENDFILE:
+      return eio_sys_sendfile (c->out, c->in, c->in_offset, size);
+    default:
+      return eio__copy_chunk (c, size);
+    }
+}
+
+/* Whether a step that moved nothing may succeed another way. The first 0 may
+ * come from a file that pretends to be empty, as those in /proc; EBADF, from
+ * a target that appends. */
+static int
+eio__may_copy_otherwise (const eio__copier *c, ssize_t n)
+{
+  if (c->how == EIO__BY_HAND)
+    return 0;
+  if (!n)
+    return !c->done;
+  return eio__wants_emulation (errno) || errno == EXDEV
+         || (errno == EBADF && c->out_offset < 0 && eio_sys_appends (c->out));
+}
+
+/* Takes the next way; sendfile needs an offset to read at, and none to write
+ * at. */
+static int
+eio__copy_otherwise (eio__copier *c)
+{
+  if (c->how == EIO__BY_RANGE && c->in_offset >= 0 && c->out_offset < 0)
+    {
+      c->how = EIO__BY_SENDFILE;
+      return 0;
+    }
+  c->how = EIO__BY_HAND;
+  if (c->out_offset >= 0 && eio_sys_appends (c->out))
+    {
+      errno = EBADF; /* as copy_file_range says */
+      return -1;
+    }
+  c->buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
+  return c->buf ? 0 : -1;
+}
+
+static eio_ssize_t
+eio__copy_range (eio_req *req)
+{
+  eio__copier c = { req, req->int1, (int)req->int2, req->offs,
+                    eio__out_offset (req), req->size, 0, 0, EIO__BY_RANGE };
+  ssize_t n;
+
+  if (eio__overlaps (&c))
+    return eio__invalid ();
+
+  do
+    {
+      n = eio__copy_step (&c);
+      if (n > 0)
+        {
+          c.done += n;
+          c.left -= (size_t)n;
+          c.in_offset += c.in_offset < 0 ? 0 : n;
+          c.out_offset += c.out_offset < 0 ? 0 : n;
+        }
+      else if (n < 0 && errno == EINTR)
+        n = 1;
+      else if (eio__may_copy_otherwise (&c, n))
+        n = eio__copy_otherwise (&c) ? -1 : 1;
+    }
+  while (n > 0 && (c.left || !c.done) && !EIO_CANCELLED (req));
+
+  if (c.buf)
+    {
+      int saved = errno;
+
+      free (c.buf);
+      errno = saved;
+    }
+  return c.done || n >= 0 ? c.done : -1;
+}
+
+static eio_ssize_t
+eio__clone (eio_req *req)
+{
+  return eio_sys_clone (req->int1, (int)req->int2);
+}
+
+static eio_ssize_t
+eio__splice (eio_req *req)
+{
+  return EIO__TRY (req, EIO__NO_SPLICE,
+                   eio_sys_splice (req->int1, req->offs, (int)req->int2,
+                                   eio__out_offset (req), req->size,
+                                   (unsigned)req->int3));
+}
+
+static eio_ssize_t
+eio__tee (eio_req *req)
+{
+  return EIO__TRY (req, EIO__NO_TEE,
+                   eio_sys_tee (req->int1, (int)req->int2, req->size,
+                                (unsigned)req->int3));
+}
+
+/* Whether offs and size are a range of a file. */
+static int
+eio__is_range (const eio_req *req)
+{
+  off_t length = (off_t)req->size;
+
+  return req->offs >= 0 && length >= 0 && req->size != (size_t)-1;
+}
+
+static eio_ssize_t
+eio__fadvise (eio_req *req)
+{
+  return eio__is_range (req)
+           ? eio_sys_fadvise (req->int1, req->offs, (off_t)req->size,
+                              (int)req->int2)
+           : eio__invalid ();
+}
+
+/* eio_page_align, but ENOMEM where that leaves the address space. */
+static int
+eio__align (void **addr, size_t *length)
+{
+  size_t mask = eio_sys_page_size () - 1;
+
+  if (*length > (size_t)-1 - (size_t)*addr
+      || *length + (size_t)*addr > (size_t)-1 - mask)
+    {
+      errno = ENOMEM;
+      return -1;
+    }
+  eio_page_align (addr, length);
+  return 0;
+}
+
+/* What may do harm to neighbours in the same page is not widened. */
+static eio_ssize_t
+eio__madvise (eio_req *req)
+{
+  void *addr = req->ptr2;
+  size_t length = req->size;
+
+  if (eio_sys_is_mere_advice (req->int1) && eio__align (&addr, &length))
+    return -1;
+  return eio_sys_madvise (addr, length, req->int1);
+}
+
+static eio_ssize_t
+eio__munlock (eio_req *req)
+{
+  void *addr = req->ptr2;
+  size_t length = req->size;
+
+  return eio__align (&addr, &length) ? -1 : munlock (addr, length);
+}
+
+static eio_ssize_t
+eio__munlockall (eio_req *req)
+{
+  (void)req;
+  return munlockall ();
+}
+
+/* In steps, so that cancellation is noticed. The other bits of each byte are
+ * not the same everywhere. */
+static int
+eio__look_at_pages (const eio_req *req, char *addr, size_t count,
+                    unsigned char *pages)
+{
+  enum { EIO__MINCORE_STEP = 1 << 16 };
+  size_t page = eio_sys_page_size (), i, n;
+
+  for (i = 0; i < count; i += n)
+    {
+      if (EIO_CANCELLED (req))
+        {
+          errno = ECANCELED;
+          return -1;
+        }
+      n = count - i < EIO__MINCORE_STEP ? count - i : EIO__MINCORE_STEP;
+      if (eio_sys_mincore (addr + i * page, n * page, pages + i))
+        return -1;
+    }
+  for (i = 0; i < count; ++i)
+    pages[i] &= 1;
+  return 0;
+}
+
+/* What was allocated of a result that is given up, or given. */
+static eio_ssize_t
+eio__give_buffer (eio_req *req, void *buf, eio_ssize_t res)
+{
+  if (res >= 0)
+    {
+      req->ptr2 = buf;
+      req->flags |= EIO_FLAG_PTR2_FREE;
+    }
+  else
+    {
+      int saved = errno;
+
+      free (buf);
+      errno = saved;
+    }
+  return res;
+}
+
+static eio_ssize_t
+eio__mincore (eio_req *req)
+{
+  void *addr = req->ptr1;
+  size_t length = req->size, count;
+  unsigned char *pages = req->ptr2;
+  int res;
+
+  if (eio__align (&addr, &length))
+    return -1;
+  count = length / eio_sys_page_size ();
+  if (!pages)
+    pages = calloc (1, count ? count : 1);
+  if (!pages)
+    {
+      errno = ENOMEM;
+      return -1;
+    }
+
+  res = eio__look_at_pages (req, addr, count, pages);
+  if (pages != req->ptr2)
+    eio__give_buffer (req, pages, res);
+  return res ? res : (eio_ssize_t)count;
+}
+
+static eio_ssize_t
+eio__fullsync (eio_req *req)
+{
+  int res = eio_sys_fullsync (req->int1);
+
+  return res < 0 && (eio__wants_emulation (errno) || errno == ENOTTY)
+           ? fsync (req->int1)
+           : res;
+}
+
+/* The extents of a file that were found so far. */
+typedef struct
+{
+  struct eio_extent *list;
+  size_t count;
+  size_t cap; /* of list */
+  uint64_t at, end; /* what is looked for next */
+} eio__extents;
+
+enum { EIO__FIEMAP_BATCH = 1024 };
+
+static int
+eio__reserve_extents (eio__extents *e, size_t more)
+{
+  size_t cap = (e->count + more) * 2 + 1;
+  struct eio_extent *list;
+
+  if (e->list && e->count + more <= e->cap)
+    return 0;
+  list = eio_sys_realloc (e->list, cap * sizeof *list);
+  if (!list)
+    return -1;
+  e->list = list;
+  e->cap = cap;
+  return 0;
+}
+
+/* Appends what lies behind what is there already: of a file that changes
+ * meanwhile, an extent may have grown towards its front. */
+static void
+eio__add_extent (eio__extents *e, const eio_sys_extent *x)
+{
+  uint64_t end = x->logical + x->length;
+  uint64_t cut = e->count && x->logical < e->at ? e->at - x->logical : 0;
+  struct eio_extent *to = e->list + e->count;
+
+  if (end < x->logical || (e->count && end <= e->at))
+    return;
+  to->logical = x->logical + cut;
+  to->physical = x->physical + cut;
+  to->length = x->length - cut;
+  to->flags = x->flags;
+  e->at = end;
+  ++e->count;
+}
+
+/* One call. Returns 1 if there is more, 0 at the end, or -1. */
+static int
+eio__add_extents (eio_req *req, eio__extents *e, eio_sys_extents *map)
+{
+  enum { EIO__FIEMAP_LAST = 1 };
+  uint64_t at = e->at;
+  uint32_t i;
+
+  memset (map, 0, sizeof *map);
+  map->start = at;
+  map->length = e->end - at;
+  map->flags = (uint32_t)req->int2;
+  map->count = EIO__FIEMAP_BATCH;
+  if (EIO_CANCELLED (req))
+    {
+      errno = ECANCELED;
+      return -1;
+    }
+  if (eio_sys_fiemap (req->int1, map)
+      || eio__reserve_extents (e, map->mapped))
+    return -1;
+
+  for (i = 0; i < map->mapped && i < map->count; ++i)
+    eio__add_extent (e, &map->extents[i]);
+  if (!i || map->extents[i - 1].flags & EIO__FIEMAP_LAST)
+    return 0;
+  return e->at > at && e->at < e->end;
+}
+
+/* Not in one call: there may be any number of them, and kernels that return
+ * some cannot be relied on to return all. */
+static eio_ssize_t
+eio__fiemap (eio_req *req)
+{
+  eio__extents e = { 0, 0, 0, 0, 0 };
+  eio_sys_extents *map;
+  int res = 1;
+
+  if (!eio__is_range (req))
+    return eio__invalid ();
+  e.at = (uint64_t)req->offs;
+  e.end = req->size ? e.at + req->size : (uint64_t)-1;
+  map = eio_sys_realloc (0, sizeof *map
+                              + EIO__FIEMAP_BATCH * sizeof *map->extents);
+  if (!map)
+    return -1;
+  while (res > 0)
+    {
+      res = eio__add_extents (req, &e, map);
+      if (res < 0 && errno == EINTR)
+        res = 1;
+    }
+  eio__give_buffer (req, e.list, res);
+  {
+    int saved = errno;
+
+    free (map);
+    errno = saved;
+  }
+  return res ? res : (eio_ssize_t)e.count;
+}
+
+/* The attribute that a request is about: int3 is a pointer. */
+static const char *
+eio__attr_name (const eio_req *req)
+{
+  return (const char *)req->int3;
+}
+
+typedef eio_ssize_t (*eio__node_op) (eio_req *req, const eio_sys_node *node);
+
+static eio_ssize_t
+eio__on_absolute_path (eio_req *req, eio__node_op act, int nofollow)
+{
+  eio_sys_node node = { eio__absolute_path (req), -1, nofollow };
+  eio_ssize_t res = node.path ? act (req, &node) : -1;
+  int saved = errno;
+
+  free ((char *)node.path);
+  errno = saved;
+  return res;
+}
+
+/* Does something to what req's path leads to. There are no calls that start
+ * from a directory; Linux lets us name what we have opened to do nothing. */
+static eio_ssize_t
+eio__on_path (eio_req *req, eio__node_op act)
+{
+  int nofollow = (int)req->int2 & AT_SYMLINK_NOFOLLOW, fd;
+  eio_sys_node node = { req->ptr1, -1, nofollow };
+  eio_ssize_t res;
+  char path[40];
+
+  if (!eio__needs_wd (req))
+    return act (req, &node);
+  if (!EIO__O_NOTHING)
+    return eio__on_absolute_path (req, act, nofollow);
+
+  fd = openat (req->wd->fd, req->ptr1,
+               EIO__O_NOTHING | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0));
+  if (fd < 0)
+    return -1;
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  node.path = path;
+  node.nofollow = 0;
+  res = act (req, &node);
+  eio__close_quietly (fd);
+
+  /* There may be no /proc. */
+  return res < 0 && errno == ENOENT
+           ? eio__on_absolute_path (req, act, nofollow)
+           : res;
+}
+
+/* Runs it on the path or the descriptor of req; flags are those of int2 that
+ * it knows, beside the one for paths. */
+static eio_ssize_t
+eio__on_node (eio_req *req, eio__node_op act, int is_path, long flags)
+{
+  eio_sys_node node = { 0, req->int1, 0 };
+
+  if (is_path)
+    flags |= AT_SYMLINK_NOFOLLOW;
+  if (req->int2 & ~flags)
+    return eio__invalid ();
+  return is_path ? eio__on_path (req, act) : act (req, &node);
+}
+
+/* The value of an attribute, or the list of their names. */
+static eio_ssize_t
+eio__get_attr (const eio_req *req, const eio_sys_node *node, void *buf,
+               size_t size)
+{
+  return req->type == EIO_LISTXATTR || req->type == EIO_FLISTXATTR
+           ? eio_sys_listxattr (node, buf, size)
+           : eio_sys_getxattr (node, eio__attr_name (req), buf, size);
+}
+
+/* A buffer that holds it, however it changes meanwhile; behind it is a 0. */
+static eio_ssize_t
+eio__fetch_attr (eio_req *req, const eio_sys_node *node)
+{
+  enum { EIO__ATTR_SIZE = 256, EIO__MAX_ATTR_SIZE = 1 << 24 };
+  size_t size = EIO__ATTR_SIZE;
+  eio_ssize_t n = -1;
+  char *buf = 0, *more;
+
+  if (req->ptr2) /* 0 would ask for the size */
+    return req->size ? eio__get_attr (req, node, req->ptr2, req->size)
+                     : eio__invalid ();
+
+  while (!EIO_CANCELLED (req))
+    {
+      more = eio_sys_realloc (buf, size + 1);
+      if (!more)
+        return eio__give_buffer (req, buf, -1);
+      buf = more;
+      n = eio__get_attr (req, node, buf, size);
+      if (n >= 0)
+        {
+          memset (buf + n, 0, size + 1 - (size_t)n);
+          return eio__give_buffer (req, buf, n);
+        }
+      if (errno != ERANGE || size >= EIO__MAX_ATTR_SIZE)
+        return eio__give_buffer (req, buf, -1);
+      n = eio__get_attr (req, node, 0, 0);
+      size = n > 0 && (size_t)n > 2 * size ? (size_t)n : 2 * size;
+      n = -1;
+    }
+  errno = ECANCELED;
+  return eio__give_buffer (req, buf, n);
+}
+
+static eio_ssize_t
+eio__put_attr (eio_req *req, const eio_sys_node *node)
+{
+  if (req->size && !req->ptr2)
+    {
+      errno = EFAULT;
+      return -1;
+    }
+  return eio_sys_setxattr (node, eio__attr_name (req), req->ptr2, req->size,
+                           (int)req->int2);
+}
+
+static eio_ssize_t
+eio__drop_attr (eio_req *req, const eio_sys_node *node)
+{
+  return eio_sys_removexattr (node, eio__attr_name (req));
+}
+
+static eio_ssize_t
+eio__getxattr (eio_req *req)
+{
+  return eio__on_node (req, eio__fetch_attr, 1, 0);
+}
+
+static eio_ssize_t
+eio__setxattr (eio_req *req)
+{
+  return eio__on_node (req, eio__put_attr, 1,
+                       EIO_XATTR_CREATE | EIO_XATTR_REPLACE);
+}
+
+static eio_ssize_t
+eio__removexattr (eio_req *req)
+{
+  return eio__on_node (req, eio__drop_attr, 1, 0);
+}
+
+static eio_ssize_t
+eio__fgetxattr (eio_req *req)
+{
+  return eio__on_node (req, eio__fetch_attr, 0, 0);
+}
+
+static eio_ssize_t
+eio__fsetxattr (eio_req *req)
+{
+  return eio__on_node (req, eio__put_attr, 0,
+                       EIO_XATTR_CREATE | EIO_XATTR_REPLACE);
+}
+
+static eio_ssize_t
+eio__fremovexattr (eio_req *req)
+{
+  return eio__on_node (req, eio__drop_attr, 0, 0);
+}
+
 /*****************************************************************************
  * 6  Operation table and execution                                          *
  *****************************************************************************/
@@ -5471,14 +6727,20 @@ enum
   EIO__STATS = 0x20,   /* for EIO_STRUCT_STAT, */
   EIO__STATSVFS = 0x40, /* for EIO_STRUCT_STATVFS, */
   EIO__NAMES = 0x80,   /* for a path */
+  EIO__STATSX = 0x100, /* for struct eio_statx */
+  EIO__VECTOR = 0x200, /* ptr2 is an array of size iovecs */
+  EIO__OFFSET = 0x400, /* ptr2 is a pointer to an off_t, or null */
+  EIO__NAMED = 0x800,  /* int3 is a pointer to a name */
+  EIO__PARTLY = 0x1000, /* errorno tells, after success, what stopped it */
   EIO__BUFFERS = EIO__READS | EIO__STATS | EIO__STATSVFS | EIO__NAMES
+                 | EIO__STATSX
 };
 
 typedef struct
 {
   const char *name;
   eio_ssize_t (*run) (eio_req *req);
-  unsigned char needs;
+  unsigned short needs;
 } eio__op;
 
 /* clang-format off */
@@ -5542,6 +6804,38 @@ static const eio__op eio__ops[EIO_REQ_TYPE_NUM] = {
   [EIO_READLINK]        = { "readlink",        eio__readlink,
                             EIO__PATH | EIO__NAMES },
   [EIO_SLURP]           = { "slurp",           eio__slurp, EIO__PATH },
+
+  [EIO_READV]           = { "readv",           eio__readv, EIO__VECTOR },
+  [EIO_WRITEV]          = { "writev",          eio__writev, EIO__VECTOR },
+  [EIO_READ_ALL]        = { "read_all",        eio__read_all,
+                            EIO__READS | EIO__PARTLY },
+  [EIO_WRITE_ALL]       = { "write_all",       eio__write_all, EIO__PARTLY },
+  [EIO_STATX]           = { "statx",           eio__statx,
+                            EIO__PATH | EIO__STATSX },
+  [EIO_FSTATX]          = { "fstatx",          eio__fstatx, EIO__STATSX },
+  [EIO_COPY_RANGE]      = { "copy_range",      eio__copy_range, EIO__OFFSET },
+  [EIO_CLONE]           = { "clone",           eio__clone, 0 },
+  [EIO_SPLICE]          = { "splice",          eio__splice, EIO__OFFSET },
+  [EIO_TEE]             = { "tee",             eio__tee, 0 },
+  [EIO_FADVISE]         = { "fadvise",         eio__fadvise, 0 },
+  [EIO_MADVISE]         = { "madvise",         eio__madvise, 0 },
+  [EIO_MINCORE]         = { "mincore",         eio__mincore, 0 },
+  [EIO_MUNLOCK]         = { "munlock",         eio__munlock, 0 },
+  [EIO_MUNLOCKALL]      = { "munlockall",      eio__munlockall, 0 },
+  [EIO_FULLSYNC]        = { "fullsync",        eio__fullsync, 0 },
+  [EIO_FIEMAP]          = { "fiemap",          eio__fiemap, 0 },
+  [EIO_GETXATTR]        = { "getxattr",        eio__getxattr,
+                            EIO__PATH | EIO__NAMED },
+  [EIO_SETXATTR]        = { "setxattr",        eio__setxattr,
+                            EIO__PATH | EIO__NAMED },
+  [EIO_LISTXATTR]       = { "listxattr",       eio__getxattr, EIO__PATH },
+  [EIO_REMOVEXATTR]     = { "removexattr",     eio__removexattr,
+                            EIO__PATH | EIO__NAMED },
+  [EIO_FGETXATTR]       = { "fgetxattr",       eio__fgetxattr, EIO__NAMED },
+  [EIO_FSETXATTR]       = { "fsetxattr",       eio__fsetxattr, EIO__NAMED },
+  [EIO_FLISTXATTR]      = { "flistxattr",      eio__fgetxattr, 0 },
+  [EIO_FREMOVEXATTR]    = { "fremovexattr",    eio__fremovexattr,
+                            EIO__NAMED },
 };
 /* clang-format on */
 
@@ -5570,6 +6864,8 @@ eio__check (const eio_req *req, const eio__op *op)
     return EINVAL;
   if (op->needs & EIO__PATH2 && eio__new_wd (req) == EIO_INVALID_WD)
     return ENOENT;
+  if (op->needs & EIO__NAMED && !req->int3)
+    return EINVAL;
   return 0;
 }
 
@@ -5579,6 +6875,7 @@ eio__buffer_size (const eio_req *req, int needs)
   return needs & EIO__READS      ? req->size
          : needs & EIO__STATS    ? sizeof (EIO_STRUCT_STAT)
          : needs & EIO__STATSVFS ? sizeof (EIO_STRUCT_STATVFS)
+         : needs & EIO__STATSX   ? sizeof (struct eio_statx)
                                  : EIO__PATH_BUF;
 }
 
@@ -5641,7 +6938,8 @@ eio__execute (eio_req *req)
   if (res < 0 && req->type == EIO_WD_OPEN)
     req->wd = EIO_INVALID_WD;
   req->eio_outcome = res;
-  req->eio_outerrno = res < 0 ? error : 0;
+  req->eio_outerrno
+    = res < 0 || (op && op->needs & EIO__PARTLY) ? error : 0;
   return wrong != ECANCELED;
 }
 
@@ -7326,17 +8624,33 @@ eio_version (void)
 
 #ifndef EIO_NO_WRAPPERS
 
-/* Submits a copy of these fields, in one block with copies of the paths and,
- * if the type wants one of fixed size, the result buffer. */
+/* The bytes of what ptr2 points to, if that is to be copied. An array that is
+ * too long is refused when it is executed, without a look at it. */
+static size_t
+eio__array_size (const eio_req *fields, int needs)
+{
+  return !fields->ptr2          ? 0
+         : needs & EIO__OFFSET  ? sizeof (off_t)
+         : needs & EIO__VECTOR && fields->size <= EIO__IOV_MAX
+           ? fields->size * sizeof (struct iovec)
+           : 0;
+}
+
+/* Submits a copy of these fields, in one block with copies of the paths, the
+ * name and the array that it has, and, if the type wants one of fixed size, the
+ * result buffer. */
 static eio_req *
 eio__start (const eio_req *fields)
 {
   int needs = eio__ops[fields->type].needs;
-  const char *path = fields->ptr1, *path2 = needs & EIO__PATH2 ? fields->ptr2
-                                                               : 0;
-  size_t buffer = needs & (EIO__STATS | EIO__STATSVFS)
+  const char *path = needs & EIO__PATH ? fields->ptr1 : 0;
+  const char *path2 = needs & EIO__PATH2   ? fields->ptr2
+                      : needs & EIO__NAMED ? eio__attr_name (fields)
+                                           : 0;
+  size_t buffer = needs & (EIO__STATS | EIO__STATSVFS | EIO__STATSX)
                     ? eio__buffer_size (fields, needs)
                     : 0;
+  size_t array = eio__array_size (fields, needs);
   size_t size = path ? strlen (path) + 1 : 0;
   size_t size2 = path2 ? strlen (path2) + 1 : 0;
   eio_req *req;
@@ -7344,7 +8658,7 @@ eio__start (const eio_req *fields)
 
   if (eio__refuses ())
     return 0;
-  req = eio_sys_realloc (0, sizeof *req + buffer + size + size2);
+  req = eio_sys_realloc (0, sizeof *req + buffer + array + size + size2);
   if (!req)
     return 0;
 
@@ -7353,10 +8667,15 @@ eio__start (const eio_req *fields)
   req->destroy = eio__free;
   if (buffer)
     req->ptr2 = memset (rest, 0, buffer);
+  if (array)
+    req->ptr2 = memcpy (rest, fields->ptr2, array);
+  rest += buffer + array;
   if (path)
-    req->ptr1 = memcpy (rest + buffer, path, size);
-  if (path2)
-    req->ptr2 = memcpy (rest + buffer + size, path2, size2);
+    req->ptr1 = memcpy (rest, path, size);
+  if (path2 && needs & EIO__NAMED)
+    req->int3 = (long)memcpy (rest + size, path2, size2);
+  else if (path2)
+    req->ptr2 = memcpy (rest + size, path2, size2);
 
   eio_submit (req);
   return req;
@@ -7696,6 +9015,244 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
   return EIO__START (EIO_READDIR, .ptr1 = (void *)path, .int1 = flags);
 }
 
+/* --- requests 50 to 74: descriptors, ranges, attributes ------------------- */
+
+eio_req *
+eio_readv (int fd, const struct iovec *iov, int iovcnt, off_t offset,
+           int rwf_flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READV, .int1 = fd, .ptr2 = (void *)iov,
+                     .size = (size_t)iovcnt, .offs = offset,
+                     .int2 = rwf_flags);
+}
+
+eio_req *
+eio_writev (int fd, const struct iovec *iov, int iovcnt, off_t offset,
+            int rwf_flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_WRITEV, .int1 = fd, .ptr2 = (void *)iov,
+                     .size = (size_t)iovcnt, .offs = offset,
+                     .int2 = rwf_flags);
+}
+
+eio_req *
+eio_read_all (int fd, void *buf, size_t length, off_t offset, int pri,
+              eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READ_ALL, .int1 = fd, .ptr2 = buf, .size = length,
+                     .offs = offset);
+}
+
+eio_req *
+eio_write_all (int fd, void *buf, size_t length, off_t offset, int pri,
+               eio_cb cb, void *data)
+{
+  return EIO__START (EIO_WRITE_ALL, .int1 = fd, .ptr2 = buf, .size = length,
+                     .offs = offset);
+}
+
+eio_req *
+eio_statx_at (eio_wd wd, const char *path, int at_flags, unsigned int mask,
+              int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_STATX, .wd = wd, .ptr1 = (void *)path,
+                     .int1 = at_flags, .int2 = (long)mask);
+}
+
+eio_req *
+eio_statx (const char *path, int at_flags, unsigned int mask, int pri,
+           eio_cb cb, void *data)
+{
+  return eio_statx_at (EIO_CWD, path, at_flags, mask, pri, cb, data);
+}
+
+eio_req *
+eio_fstatx (int fd, unsigned int mask, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FSTATX, .int1 = fd, .int2 = (long)mask);
+}
+
+eio_req *
+eio_copy_range (int in_fd, off_t in_offset, int out_fd, off_t out_offset,
+                size_t length, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_COPY_RANGE, .int1 = in_fd, .offs = in_offset,
+                     .int2 = out_fd, .ptr2 = &out_offset, .size = length);
+}
+
+eio_req *
+eio_clone (int src_fd, int dst_fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CLONE, .int1 = src_fd, .int2 = dst_fd);
+}
+
+eio_req *
+eio_splice (int in_fd, off_t in_offset, int out_fd, off_t out_offset,
+            size_t length, unsigned int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SPLICE, .int1 = in_fd, .offs = in_offset,
+                     .int2 = out_fd, .ptr2 = &out_offset, .size = length,
+                     .int3 = (long)flags);
+}
+
+eio_req *
+eio_tee (int in_fd, int out_fd, size_t length, unsigned int flags, int pri,
+         eio_cb cb, void *data)
+{
+  return EIO__START (EIO_TEE, .int1 = in_fd, .int2 = out_fd, .size = length,
+                     .int3 = (long)flags);
+}
+
+/* The length of a range as a request holds it: 0, to the end, where it is too
+ * large for that, and what cannot be one where it is less. */
+static size_t
+eio__range_size (off_t length)
+{
+  unsigned long long max = (size_t)-1;
+
+  return length < 0                             ? (size_t)-1
+         : (unsigned long long)length < max ? (size_t)length
+                                                : 0;
+}
+
+eio_req *
+eio_fadvise (int fd, off_t offset, off_t length, int advice, int pri,
+             eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FADVISE, .int1 = fd, .offs = offset,
+                     .size = eio__range_size (length), .int2 = advice);
+}
+
+eio_req *
+eio_madvise (void *addr, size_t length, int advice, int pri, eio_cb cb,
+             void *data)
+{
+  return EIO__START (EIO_MADVISE, .ptr2 = addr, .size = length,
+                     .int1 = advice);
+}
+
+eio_req *
+eio_mincore (void *addr, size_t length, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MINCORE, .ptr1 = addr, .size = length);
+}
+
+eio_req *
+eio_munlock (void *addr, size_t length, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MUNLOCK, .ptr2 = addr, .size = length);
+}
+
+eio_req *
+eio_munlockall (int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MUNLOCKALL, .wd = EIO_CWD);
+}
+
+eio_req *
+eio_fullsync (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FULLSYNC, .int1 = fd);
+}
+
+eio_req *
+eio_fiemap (int fd, off_t start, off_t length, unsigned int flags, int pri,
+            eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FIEMAP, .int1 = fd, .offs = start,
+                     .size = eio__range_size (length), .int2 = (long)flags);
+}
+
+eio_req *
+eio_getxattr_at (eio_wd wd, const char *path, const char *name, int at_flags,
+                 int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_GETXATTR, .wd = wd, .ptr1 = (void *)path,
+                     .int3 = (long)name, .int2 = at_flags);
+}
+
+eio_req *
+eio_getxattr (const char *path, const char *name, int at_flags, int pri,
+              eio_cb cb, void *data)
+{
+  return eio_getxattr_at (EIO_CWD, path, name, at_flags, pri, cb, data);
+}
+
+eio_req *
+eio_setxattr_at (eio_wd wd, const char *path, const char *name,
+                 const void *value, size_t size, int flags, int pri,
+                 eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SETXATTR, .wd = wd, .ptr1 = (void *)path,
+                     .int3 = (long)name, .ptr2 = (void *)value, .size = size,
+                     .int2 = flags);
+}
+
+eio_req *
+eio_setxattr (const char *path, const char *name, const void *value,
+              size_t size, int flags, int pri, eio_cb cb, void *data)
+{
+  return eio_setxattr_at (EIO_CWD, path, name, value, size, flags, pri, cb,
+                          data);
+}
+
+eio_req *
+eio_listxattr_at (eio_wd wd, const char *path, int at_flags, int pri,
+                  eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LISTXATTR, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = at_flags);
+}
+
+eio_req *
+eio_listxattr (const char *path, int at_flags, int pri, eio_cb cb, void *data)
+{
+  return eio_listxattr_at (EIO_CWD, path, at_flags, pri, cb, data);
+}
+
+eio_req *
+eio_removexattr_at (eio_wd wd, const char *path, const char *name, int flags,
+                    int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_REMOVEXATTR, .wd = wd, .ptr1 = (void *)path,
+                     .int3 = (long)name, .int2 = flags);
+}
+
+eio_req *
+eio_removexattr (const char *path, const char *name, int flags, int pri,
+                 eio_cb cb, void *data)
+{
+  return eio_removexattr_at (EIO_CWD, path, name, flags, pri, cb, data);
+}
+
+eio_req *
+eio_fgetxattr (int fd, const char *name, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FGETXATTR, .int1 = fd, .int3 = (long)name);
+}
+
+eio_req *
+eio_fsetxattr (int fd, const char *name, const void *value, size_t size,
+               int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FSETXATTR, .int1 = fd, .int3 = (long)name,
+                     .ptr2 = (void *)value, .size = size, .int2 = flags);
+}
+
+eio_req *
+eio_flistxattr (int fd, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_FLISTXATTR, .int1 = fd);
+}
+
+eio_req *
+eio_fremovexattr (int fd, const char *name, int flags, int pri, eio_cb cb,
+                  void *data)
+{
+  return EIO__START (EIO_FREMOVEXATTR, .int1 = fd, .int3 = (long)name,
+                     .int2 = flags);
+}
+
 #undef EIO__START
 
 #endif /* EIO_NO_WRAPPERS */
@@ -7715,6 +9272,7 @@ eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
 #undef EIO__TRY
+#undef EIO__PREADV
 #undef EIO__FOR_LIVES
 #undef ETP_APART
 #undef ETP_NAP

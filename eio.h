@@ -27,6 +27,9 @@
 #include <stdint.h>
 #include <signal.h>
 #include <sys/types.h>
+#include <time.h>
+
+struct iovec; /* of <sys/uio.h> */
 
 #ifdef __cplusplus
 extern "C" {
@@ -137,7 +140,52 @@ enum {
   EIO_SLURP           = 49, /* path, buffer, size (0: all), offs (< 0: from
                                the end) → result bytes */
 
-  EIO_REQ_TYPE_NUM    = 50
+  /* Descriptors, ranges and attributes.  A name is int3, as (long)(char *);
+   * an offset below 0 means the descriptor's position. */
+  EIO_READV           = 50, /* int1 fd, ptr2 struct iovec [size], offs, int2
+                               RWF_* → result bytes */
+  EIO_WRITEV          = 51, /* int1 fd, ptr2 struct iovec [size], offs, int2
+                               RWF_* → result bytes */
+  EIO_READ_ALL        = 52, /* int1 fd, buffer, size, offs → result bytes,
+                               errorno also after success: what stopped it */
+  EIO_WRITE_ALL       = 53, /* int1 fd, ptr2 data, size, offs → result bytes,
+                               errorno also after success */
+  EIO_STATX           = 54, /* path, int1 AT_*, int2 EIO_STATX_* →
+                               EIO_STATX_BUF */
+  EIO_FSTATX          = 55, /* int1 fd, int2 EIO_STATX_* → EIO_STATX_BUF */
+  EIO_COPY_RANGE      = 56, /* int1 in fd, offs, int2 out fd, ptr2 off_t * its
+                               offset (null: position), size → result bytes */
+  EIO_CLONE           = 57, /* int1 source fd, int2 target fd */
+  EIO_SPLICE          = 58, /* int1 in fd, offs, int2 out fd, ptr2 off_t * its
+                               offset (null: position), size, int3 SPLICE_F_*
+                               → result bytes */
+  EIO_TEE             = 59, /* int1 in fd, int2 out fd, size, int3 SPLICE_F_*
+                               → result bytes */
+  EIO_FADVISE         = 60, /* int1 fd, offs, size (0: to the end), int2
+                               POSIX_FADV_* */
+  EIO_MADVISE         = 61, /* ptr2 address, size, int1 MADV_* */
+  EIO_MINCORE         = 62, /* ptr1 address, size, buffer → result pages,
+                               buffer a byte each, 1: in memory */
+  EIO_MUNLOCK         = 63, /* ptr2 address, size */
+  EIO_MUNLOCKALL      = 64,
+  EIO_FULLSYNC        = 65, /* int1 fd */
+  EIO_FIEMAP          = 66, /* int1 fd, offs, size (0: to the end), int2
+                               EIO_FIEMAP_* → result extents, ptr2 struct
+                               eio_extent [result] */
+  EIO_GETXATTR        = 67, /* path, name, int2 0 or AT_SYMLINK_NOFOLLOW →
+                               result bytes, buffer of size or allocated */
+  EIO_SETXATTR        = 68, /* path, name, ptr2 value, size, int2 EIO_XATTR_*
+                               | AT_SYMLINK_NOFOLLOW */
+  EIO_LISTXATTR       = 69, /* path, int2 0 or AT_SYMLINK_NOFOLLOW → result
+                               bytes, buffer of size or allocated */
+  EIO_REMOVEXATTR     = 70, /* path, name, int2 0 or AT_SYMLINK_NOFOLLOW */
+  EIO_FGETXATTR       = 71, /* int1 fd, name → as EIO_GETXATTR */
+  EIO_FSETXATTR       = 72, /* int1 fd, name, ptr2 value, size, int2
+                               EIO_XATTR_* */
+  EIO_FLISTXATTR      = 73, /* int1 fd → as EIO_LISTXATTR */
+  EIO_FREMOVEXATTR    = 74, /* int1 fd, name, int2 0 */
+
+  EIO_REQ_TYPE_NUM    = 111 /* not all of those before are types */
 };
 
 /* Priorities.  Others are clamped to the nearest of these. */
@@ -224,6 +272,65 @@ enum {
   EIO_MCL_ONFAULT = 4
 };
 
+/* EIO_STATX, EIO_FSTATX, int2: what is wanted; eio_statx.mask: what there is */
+enum {
+  EIO_STATX_TYPE        = 0x0001,
+  EIO_STATX_MODE        = 0x0002,
+  EIO_STATX_NLINK       = 0x0004,
+  EIO_STATX_UID         = 0x0008,
+  EIO_STATX_GID         = 0x0010,
+  EIO_STATX_ATIME       = 0x0020,
+  EIO_STATX_MTIME       = 0x0040,
+  EIO_STATX_CTIME       = 0x0080,
+  EIO_STATX_INO         = 0x0100,
+  EIO_STATX_SIZE        = 0x0200,
+  EIO_STATX_BLOCKS      = 0x0400,
+  EIO_STATX_BASIC_STATS = 0x07ff, /* those above, which are what stat says */
+  EIO_STATX_BTIME       = 0x0800,
+  EIO_STATX_MNT_ID      = 0x1000,
+  EIO_STATX_ALL         = 0x1fff
+};
+
+/* eio_statx.attributes */
+enum {
+  EIO_STATX_ATTR_COMPRESSED = 0x000004,
+  EIO_STATX_ATTR_IMMUTABLE  = 0x000010,
+  EIO_STATX_ATTR_APPEND     = 0x000020,
+  EIO_STATX_ATTR_NODUMP     = 0x000040,
+  EIO_STATX_ATTR_ENCRYPTED  = 0x000800,
+  EIO_STATX_ATTR_AUTOMOUNT  = 0x001000,
+  EIO_STATX_ATTR_MOUNT_ROOT = 0x002000,
+  EIO_STATX_ATTR_VERITY     = 0x100000,
+  EIO_STATX_ATTR_DAX        = 0x200000
+};
+
+/* EIO_FIEMAP, int2 */
+enum {
+  EIO_FIEMAP_SYNC  = 1, /* write the file to the disk before */
+  EIO_FIEMAP_XATTR = 2  /* the extents of its attributes */
+};
+
+/* eio_extent.flags */
+enum {
+  EIO_EXTENT_LAST           = 0x0001, /* of the file */
+  EIO_EXTENT_UNKNOWN        = 0x0002, /* physical is not known */
+  EIO_EXTENT_DELALLOC       = 0x0004, /* ... as it is not on the disk yet */
+  EIO_EXTENT_ENCODED        = 0x0008, /* is not on the disk as it is read */
+  EIO_EXTENT_DATA_ENCRYPTED = 0x0080,
+  EIO_EXTENT_NOT_ALIGNED    = 0x0100, /* to blocks */
+  EIO_EXTENT_DATA_INLINE    = 0x0200, /* mixed with metadata */
+  EIO_EXTENT_DATA_TAIL      = 0x0400, /* mixed with other files' data */
+  EIO_EXTENT_UNWRITTEN      = 0x0800, /* is read as zeroes */
+  EIO_EXTENT_MERGED         = 0x1000, /* is what only looks like an extent */
+  EIO_EXTENT_SHARED         = 0x2000  /* with other files */
+};
+
+/* EIO_SETXATTR, EIO_FSETXATTR, int2 */
+enum {
+  EIO_XATTR_CREATE  = 1, /* fail if there is one */
+  EIO_XATTR_REPLACE = 2  /* fail if there is none */
+};
+
 /* eio_req.flags: what the library frees between finish and destroy.  The
  * bits 0x04 and 0x08 are the library's, the higher ones the embedder's. */
 enum {
@@ -242,6 +349,39 @@ struct eio_dirent
   unsigned char type;     /* EIO_DT_* */
   signed char score;      /* private */
   eio_ino_t inode;
+};
+
+/* What EIO_STATX and EIO_FSTATX deliver.  What is not in mask is 0. */
+struct eio_statx
+{
+  uint32_t mask;    /* EIO_STATX_*: what of the rest is filled */
+  uint32_t type;    /* EIO_DT_* */
+  uint32_t mode;    /* type and permissions, as st_mode */
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t blksize; /* bytes, for efficient transfers; always filled */
+  uint64_t nlink;
+  uint64_t ino;
+  uint64_t size;    /* bytes */
+  uint64_t blocks;  /* of 512 bytes */
+  uint64_t dev;     /* as dev_t; always filled, like rdev */
+  uint64_t rdev;
+  uint64_t mnt_id;
+  uint64_t attributes;      /* EIO_STATX_ATTR_*, ... */
+  uint64_t attributes_mask; /* and those of them that the file can have */
+  struct timespec atime;    /* access */
+  struct timespec btime;    /* birth */
+  struct timespec ctime;    /* change of status */
+  struct timespec mtime;    /* change of contents */
+};
+
+/* A part of a file that is in one piece on the disk; in bytes. */
+struct eio_extent
+{
+  uint64_t logical;  /* offset in the file */
+  uint64_t physical; /* offset on the device */
+  uint64_t length;
+  uint32_t flags;    /* EIO_EXTENT_* */
 };
 
 /*****************************************************************************
@@ -322,6 +462,7 @@ struct eio_req
 #define EIO_BUF(req)         ((req)->ptr2)
 #define EIO_STAT_BUF(req)    ((EIO_STRUCT_STAT *)((req)->ptr2))
 #define EIO_STATVFS_BUF(req) ((EIO_STRUCT_STATVFS *)((req)->ptr2))
+#define EIO_STATX_BUF(req)   ((struct eio_statx *)((req)->ptr2))
 #define EIO_PATH(req)        ((char *)((req)->ptr1))
 
 /* The same for languages that have no C compiler at hand: the members type,
@@ -844,6 +985,106 @@ eio_req *eio_rename (const char *path, const char *new_path, int pri,
 /* A whole directory without "." and "..": flags are EIO_READDIR_*. */
 eio_req *eio_readdir (const char *path, int flags, int pri, eio_cb cb,
                       void *data);
+
+/* preadv2(2), pwritev2(2); offset < 0: at the position.  The array iov is
+ * copied, the buffers are not.  rwf_flags are RWF_*, which the system may
+ * refuse: EOPNOTSUPP, or ENOSYS where it knows none. */
+eio_req *eio_readv (int fd, const struct iovec *iov, int iovcnt, off_t offset,
+                    int rwf_flags, int pri, eio_cb cb, void *data);
+eio_req *eio_writev (int fd, const struct iovec *iov, int iovcnt, off_t offset,
+                     int rwf_flags, int pri, eio_cb cb, void *data);
+
+/* As eio_read and eio_write, but go on until all is done.  errorno is what
+ * stopped it, with the result of what was done before; 0 at the end of the
+ * file.  -1 if there was an error before the first byte. */
+eio_req *eio_read_all (int fd, void *buf, size_t length, off_t offset, int pri,
+                       eio_cb cb, void *data);
+eio_req *eio_write_all (int fd, void *buf, size_t length, off_t offset,
+                        int pri, eio_cb cb, void *data);
+
+/* statx(2), or what stat(2) says of it.  The buffer, EIO_STATX_BUF, is part of
+ * the request: copy it in finish. */
+eio_req *eio_statx (const char *path, int at_flags, unsigned int mask, int pri,
+                    eio_cb cb, void *data);
+eio_req *eio_statx_at (eio_wd wd, const char *path, int at_flags,
+                       unsigned int mask, int pri, eio_cb cb, void *data);
+eio_req *eio_fstatx (int fd, unsigned int mask, int pri, eio_cb cb,
+                     void *data);
+
+/* copy_file_range(2), sendfile(2), or reading and writing: any two
+ * descriptors.  An offset < 0 is the position, which moves.  Ranges of one file
+ * that overlap are EINVAL. */
+eio_req *eio_copy_range (int in_fd, off_t in_offset, int out_fd,
+                         off_t out_offset, size_t length, int pri, eio_cb cb,
+                         void *data);
+
+/* ioctl_ficlone(2): dst_fd gets src_fd's contents without copying, or
+ * EOPNOTSUPP, EXDEV; ENOSYS where the system has no such thing. */
+eio_req *eio_clone (int src_fd, int dst_fd, int pri, eio_cb cb, void *data);
+
+/* splice(2), tee(2); an offset < 0 is a null one.  ENOSYS where missing. */
+eio_req *eio_splice (int in_fd, off_t in_offset, int out_fd, off_t out_offset,
+                     size_t length, unsigned int flags, int pri, eio_cb cb,
+                     void *data);
+eio_req *eio_tee (int in_fd, int out_fd, size_t length, unsigned int flags,
+                  int pri, eio_cb cb, void *data);
+
+/* posix_fadvise(2), madvise(2); ENOSYS where missing.  madvise widens the range
+ * to whole pages for MADV_NORMAL, _RANDOM, _SEQUENTIAL and _WILLNEED only. */
+eio_req *eio_fadvise (int fd, off_t offset, off_t length, int advice, int pri,
+                      eio_cb cb, void *data);
+eio_req *eio_madvise (void *addr, size_t length, int advice, int pri,
+                      eio_cb cb, void *data);
+
+/* mincore(2), of whole pages: the result is how many, and EIO_BUF has a byte
+ * for each, 1 if it is in memory.  ENOSYS where missing. */
+eio_req *eio_mincore (void *addr, size_t length, int pri, eio_cb cb,
+                      void *data);
+
+/* munlock(2), of whole pages, and munlockall(2). */
+eio_req *eio_munlock (void *addr, size_t length, int pri, eio_cb cb,
+                      void *data);
+eio_req *eio_munlockall (int pri, eio_cb cb, void *data);
+
+/* fsync(2), down to the disk's platter: F_FULLFSYNC where fsync does less. */
+eio_req *eio_fullsync (int fd, int pri, eio_cb cb, void *data);
+
+/* ioctl_fiemap(2), of all extents: the result is how many, EIO_BUF is an array
+ * of struct eio_extent.  length 0: to the end.  flags are EIO_FIEMAP_*.
+ * EOPNOTSUPP, or ENOSYS, where missing. */
+eio_req *eio_fiemap (int fd, off_t start, off_t length, unsigned int flags,
+                     int pri, eio_cb cb, void *data);
+
+/* Extended attributes: getxattr(2), setxattr(2), listxattr(2) and
+ * removexattr(2).  Name and path are copied, value is not.  at_flags and flags
+ * are 0 or AT_SYMLINK_NOFOLLOW; of setxattr also EIO_XATTR_*.  get, list:
+ * EIO_BUF, result bytes, and a 0 behind.  ENOSYS where missing. */
+eio_req *eio_getxattr (const char *path, const char *name, int at_flags,
+                       int pri, eio_cb cb, void *data);
+eio_req *eio_getxattr_at (eio_wd wd, const char *path, const char *name,
+                          int at_flags, int pri, eio_cb cb, void *data);
+eio_req *eio_setxattr (const char *path, const char *name, const void *value,
+                       size_t size, int flags, int pri, eio_cb cb,
+                       void *data);
+eio_req *eio_setxattr_at (eio_wd wd, const char *path, const char *name,
+                          const void *value, size_t size, int flags, int pri,
+                          eio_cb cb, void *data);
+eio_req *eio_listxattr (const char *path, int at_flags, int pri, eio_cb cb,
+                        void *data);
+eio_req *eio_listxattr_at (eio_wd wd, const char *path, int at_flags, int pri,
+                           eio_cb cb, void *data);
+eio_req *eio_removexattr (const char *path, const char *name, int flags,
+                          int pri, eio_cb cb, void *data);
+eio_req *eio_removexattr_at (eio_wd wd, const char *path, const char *name,
+                             int flags, int pri, eio_cb cb, void *data);
+eio_req *eio_fgetxattr (int fd, const char *name, int pri, eio_cb cb,
+                        void *data);
+eio_req *eio_fsetxattr (int fd, const char *name, const void *value,
+                        size_t size, int flags, int pri, eio_cb cb,
+                        void *data);
+eio_req *eio_flistxattr (int fd, int pri, eio_cb cb, void *data);
+eio_req *eio_fremovexattr (int fd, const char *name, int flags, int pri,
+                           eio_cb cb, void *data);
 
 #endif /* EIO_NO_WRAPPERS */
 

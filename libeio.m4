@@ -120,6 +120,53 @@ eio_check([HAVE_POSIX_CLOSE], [posix_close],
   [[#include <unistd.h>]],
   [[return posix_close (0, 0)]])
 
+dnl Requests 50 to 74: vectors, without and with flags (Linux); ranges (Linux,
+dnl FreeBSD), pipes (Linux); advice; what is in memory; all of a file's status
+dnl (Linux); attributes (Linux's functions, as others take more parameters).
+eio_check([HAVE_PREADV], [preadv and pwritev],
+  [[#include <sys/uio.h>]],
+  [[struct iovec v = { 0, 0 };
+  return preadv (0, &v, 1, 0) < pwritev (1, &v, 1, 0)]])
+eio_check([HAVE_PREADV2], [preadv2 and pwritev2],
+  [[#include <sys/uio.h>]],
+  [[struct iovec v = { 0, 0 };
+  return preadv2 (0, &v, 1, 0, 0) < pwritev2 (1, &v, 1, 0, 0)]])
+eio_check([HAVE_COPY_FILE_RANGE], [copy_file_range],
+  [[#include <unistd.h>
+#ifdef __linux__
+# include <sys/syscall.h>
+#endif]],
+  [[
+#ifdef __linux__
+  return syscall (SYS_copy_file_range, 0, 0, 1, 0, 1, 0) < 0;
+#else
+  return copy_file_range (0, 0, 1, 0, 1, 0) < 0;
+#endif]])
+eio_check([HAVE_SPLICE], [the system calls splice and tee],
+  [[#include <unistd.h>
+#include <sys/syscall.h>]],
+  [[return syscall (SYS_splice, 0, 0, 1, 0, 1, 0)
+         < syscall (SYS_tee, 0, 1, 1, 0)]])
+eio_check([HAVE_POSIX_FADVISE], [posix_fadvise],
+  [[#include <fcntl.h>]],
+  [[return posix_fadvise (0, 0, 0, POSIX_FADV_NORMAL)]])
+eio_check([HAVE_MADVISE], [madvise],
+  [[#include <sys/mman.h>]],
+  [[return madvise (0, 0, MADV_NORMAL)]])
+eio_check([HAVE_MINCORE], [mincore],
+  [[#include <sys/mman.h>]],
+  [[return mincore (0, 0, 0)]])
+eio_check([HAVE_STATX], [the system call statx],
+  [[#include <unistd.h>
+#include <sys/syscall.h>]],
+  [[char st[256];
+  return syscall (SYS_statx, 0, "", 0, 0, st) != 0]])
+eio_check([HAVE_XATTR], [Linux extended attributes],
+  [[#include <sys/xattr.h>]],
+  [[return getxattr ("/", "", 0, 0) + lgetxattr ("/", "", 0, 0)
+         + setxattr ("/", "", 0, 0, XATTR_CREATE | XATTR_REPLACE)
+         + llistxattr ("/", 0, 0) + fremovexattr (0, "") < 0]])
+
 m4_popdef([eio_check])
 
 AC_LANG_POP([C])

@@ -54,6 +54,30 @@ static const number request_types[] = {
   N (EIO_SLURP, 49),
 };
 
+static const number new_types[] = {
+  N (EIO_READV, 50), N (EIO_WRITEV, 51), N (EIO_READ_ALL, 52),
+  N (EIO_WRITE_ALL, 53), N (EIO_STATX, 54), N (EIO_FSTATX, 55),
+  N (EIO_COPY_RANGE, 56), N (EIO_CLONE, 57), N (EIO_SPLICE, 58),
+  N (EIO_TEE, 59), N (EIO_FADVISE, 60), N (EIO_MADVISE, 61),
+  N (EIO_MINCORE, 62), N (EIO_MUNLOCK, 63), N (EIO_MUNLOCKALL, 64),
+  N (EIO_FULLSYNC, 65), N (EIO_FIEMAP, 66), N (EIO_GETXATTR, 67),
+  N (EIO_SETXATTR, 68), N (EIO_LISTXATTR, 69), N (EIO_REMOVEXATTR, 70),
+  N (EIO_FGETXATTR, 71), N (EIO_FSETXATTR, 72), N (EIO_FLISTXATTR, 73),
+  N (EIO_FREMOVEXATTR, 74),
+
+  N (EIO_STATX_TYPE, 1), N (EIO_STATX_MODE, 2), N (EIO_STATX_NLINK, 4),
+  N (EIO_STATX_UID, 8), N (EIO_STATX_GID, 0x10), N (EIO_STATX_ATIME, 0x20),
+  N (EIO_STATX_MTIME, 0x40), N (EIO_STATX_CTIME, 0x80),
+  N (EIO_STATX_INO, 0x100), N (EIO_STATX_SIZE, 0x200),
+  N (EIO_STATX_BLOCKS, 0x400), N (EIO_STATX_BASIC_STATS, 0x7ff),
+  N (EIO_STATX_BTIME, 0x800), N (EIO_STATX_MNT_ID, 0x1000),
+  N (EIO_STATX_ALL, 0x1fff), N (EIO_FIEMAP_SYNC, 1), N (EIO_FIEMAP_XATTR, 2),
+  N (EIO_EXTENT_LAST, 1), N (EIO_EXTENT_SHARED, 0x2000),
+  N (EIO_XATTR_CREATE, 1), N (EIO_XATTR_REPLACE, 2),
+
+  N (offsetof (struct eio_extent, flags), 24),
+};
+
 static const number other_enums[] = {
   N (EIO_PRI_MIN, -4), N (EIO_PRI_DEFAULT, 0), N (EIO_PRI_MAX, 4),
 
@@ -304,6 +328,38 @@ static const function functions[] = {
   W (eio_rename, const char *, const char *),
   W (eio_readdir, const char *, int),
   W (eio_slurp, const char *, void *, size_t, off_t),
+
+  W (eio_readv, int, const struct iovec *, int, off_t, int),
+  W (eio_writev, int, const struct iovec *, int, off_t, int),
+  W (eio_read_all, int, void *, size_t, off_t),
+  W (eio_write_all, int, void *, size_t, off_t),
+  W (eio_statx, const char *, int, unsigned int),
+  W (eio_statx_at, eio_wd, const char *, int, unsigned int),
+  W (eio_fstatx, int, unsigned int),
+  W (eio_copy_range, int, off_t, int, off_t, size_t),
+  W (eio_clone, int, int),
+  W (eio_splice, int, off_t, int, off_t, size_t, unsigned int),
+  W (eio_tee, int, int, size_t, unsigned int),
+  W (eio_fadvise, int, off_t, off_t, int),
+  W (eio_madvise, void *, size_t, int),
+  W (eio_mincore, void *, size_t),
+  W (eio_munlock, void *, size_t),
+  F (eio_munlockall, eio_req *(*)(int, eio_cb, void *)),
+  W (eio_fullsync, int),
+  W (eio_fiemap, int, off_t, off_t, unsigned int),
+  W (eio_getxattr, const char *, const char *, int),
+  W (eio_getxattr_at, eio_wd, const char *, const char *, int),
+  W (eio_setxattr, const char *, const char *, const void *, size_t, int),
+  W (eio_setxattr_at, eio_wd, const char *, const char *, const void *,
+     size_t, int),
+  W (eio_listxattr, const char *, int),
+  W (eio_listxattr_at, eio_wd, const char *, int),
+  W (eio_removexattr, const char *, const char *, int),
+  W (eio_removexattr_at, eio_wd, const char *, const char *, int),
+  W (eio_fgetxattr, int, const char *),
+  W (eio_fsetxattr, int, const char *, const void *, size_t, int),
+  W (eio_flistxattr, int),
+  W (eio_fremovexattr, int, const char *, int),
 };
 
 /* clang-format on */
@@ -312,6 +368,7 @@ START_TEST (request_types_have_their_numbers)
 {
   ck_assert_int_eq (LENGTH (request_types), 50);
   check_numbers (request_types, LENGTH (request_types));
+  check_numbers (new_types, LENGTH (new_types));
 }
 END_TEST
 

@@ -1188,9 +1188,12 @@ START_TEST (types_have_names)
       const char *name = eio_strtype (type);
       int other;
 
+      if (!name && type > EIO_SLURP)
+        continue; /* not all numbers are taken */
       ck_assert_msg (name && *name, "type %d", type);
       for (other = 0; other < type; ++other)
-        ck_assert_str_ne (name, eio_strtype (other));
+        if (eio_strtype (other))
+          ck_assert_str_ne (name, eio_strtype (other));
     }
   ck_assert_ptr_null (eio_strtype (-1));
   ck_assert_ptr_null (eio_strtype (111));
