@@ -1281,7 +1281,7 @@ static int
 eio_sys_clone (int src_fd, int dst_fd)
 {
 #if defined __linux__ && defined _IOW
-  int res = ioctl (dst_fd, _IOW (0x94, 9, int), (long)src_fd);
+  int res = ioctl (dst_fd, _IOW (0x94, 9, int), (void *)(intptr_t)src_fd);
 
   if (res < 0 && errno == ENOTTY)
     errno = EOPNOTSUPP;
@@ -6021,6 +6021,11 @@ eio__read_all (eio_req *req)
 static eio_ssize_t
 eio__write_all (eio_req *req)
 {
+  if (!req->ptr2 && req->size)
+    {
+      errno = EFAULT;
+      return -1;
+    }
   return eio__transfer_all (req, 1);
 }
 
@@ -6659,9 +6664,9 @@ eio__fetch_attr (eio_req *req, const eio_sys_node *node)
 static eio_ssize_t
 eio__put_attr (eio_req *req, const eio_sys_node *node)
 {
-  if (req->size && !req->ptr2)
+  if ((req->size && !req->ptr2) || req->size > (size_t)-1 / 2)
     {
-      errno = EFAULT;
+      errno = req->ptr2 ? E2BIG : EFAULT;
       return -1;
     }
   return eio_sys_setxattr (node, eio__attr_name (req), req->ptr2, req->size,

@@ -51,7 +51,8 @@ static struct
   atomic_int times; /* how many fail */
 } faults[F_count];
 
-/* Bytes that a transfer moves at most, 0: all; whether it only pretends to. */
+/* Bytes that a transfer moves at most, 0: all, -1: none; whether it only
+ * pretends to. */
 static atomic_long most;
 static atomic_int pretends;
 
@@ -100,7 +101,7 @@ faulty (int which)
 #define MOVE(name, params, args) \
   static ssize_t fault_##name params \
   { \
-    size = most && (size_t)most < size ? (size_t)most : size; \
+    size = most < 0 ? 0 : most && (size_t)most < size ? (size_t)most : size; \
     return faulty (F_##name) ? -1 : pretends ? (ssize_t)size : name args; \
   }
 MOVE (pread, (int fd, void *buf, size_t size, off_t offset),
@@ -555,7 +556,6 @@ START_TEST (vectors_that_are_none_fail)
 {
   static struct iovec many[IOV_MAX + 1];
   struct iovec v = { buffer, 10 };
-  struct iovec huge[] = { { buffer, SSIZE_MAX }, { buffer, SSIZE_MAX } };
   int fd, ends[2];
 
   start ();
@@ -574,9 +574,6 @@ START_TEST (vectors_that_are_none_fail)
   fails (EINVAL, submit ((eio_req) { .type = EIO_WRITEV, .int1 = fd,
                                      .size = (size_t)1 << 40,
                                      .ptr2 = &v }));
-  run (eio_readv (fd, huge, 2, 0, 0, KEEP));
-  ck_assert_int_eq (got.result, -1);
-  ck_assert (got.errorno == EINVAL || got.errorno == EFAULT);
   fails (ESPIPE, eio_readv (ends[0], &v, 1, 0, 0, KEEP));
   gives (10, submit ((eio_req) { .type = EIO_READV, .int1 = fd, .size = 1,
                                  .ptr2 = &v }));
@@ -779,6 +776,10 @@ START_TEST (what_stops_it_is_told)
   partly (10, 0, eio_read_all (fd, buffer, 10, 0, KEEP));
   if (full >= 0)
     fails (ENOSPC, eio_write_all (full, content, 10, 0, KEEP));
+  most = -1; /* without a reason */
+  fails (ENOSPC, eio_write_all (fd, content, 10, 0, KEEP));
+  fails (EFAULT, eio_write_all (fd, 0, 10, -1, KEEP));
+  most = 1000;
   arm (F_pread, EIO, 1, 1);
   partly (1000, EIO, eio_read_all (fd, 0, BYTES, 0, KEEP));
   ck_assert_int_eq (memcmp (got.ptr2, content, 1000), 0);
@@ -1515,7 +1516,8 @@ START_TEST (mincore_tells_of_whole_pages)
   ck_assert_ptr_null (got.ptr2);
   fails (ENOMEM, eio_mincore (p, (size_t)-1, KEEP));
   fails (ENOMEM, eio_mincore (p, (size_t)-1 - (size_t)p, KEEP));
-  fails (ENOMEM, eio_mincore (p, (size_t)-1 / 2, KEEP));
+  if (!HAVE_SANITIZER) /* they do not return from such an allocation */
+    fails (ENOMEM, eio_mincore (p, (size_t)-1 / 2, KEEP));
   fails (ENOMEM, eio_mincore (0, page, KEEP));
   arm (F_mincore, ENOSYS, 0, 1);
   fails (ENOSYS, eio_mincore (p, page, KEEP));

@@ -114,9 +114,10 @@ do_nothing (int fd, ...)
 }
 
 static long
-syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
+syscall_but_syncfs (long number, long a, long b, long c, long d, long e,
+                    long f)
 {
-  return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e);
+  return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e, f);
 }
 
 /* clang-format off */
@@ -127,10 +128,10 @@ syscall_but_syncfs (long number, long a, long b, long c, long d, long e)
 #define fallocate(...)       do_nothing (__VA_ARGS__)
 #define mlock(addr, length)  do_nothing (0, addr, length)
 #define mlockall(flags)      do_nothing (flags)
-#define syscall(...)         SYSCALL (__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define SYSCALL(nr, a, b, c, d, e, ...) \
+#define syscall(...)         SYSCALL (__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define SYSCALL(nr, a, b, c, d, e, f, ...) \
   syscall_but_syncfs (nr, (long)(a), (long)(b), (long)(c), (long)(d), \
-                      (long)(e))
+                      (long)(e), (long)(f))
 /* clang-format on */
 
 #include "eio.c"
