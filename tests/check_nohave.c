@@ -403,6 +403,58 @@ START_TEST (groups_cancellation_and_counters_work)
 }
 END_TEST
 
+/* Of the requests from 50 on, those that can be done otherwise are. */
+START_TEST (ranges_and_status_have_substitutes)
+{
+  struct iovec v[] = { { buf, 1000 }, { buf + 2000, 3000 } };
+  struct eio_statx stx = { 0 };
+  eio_req req = { .type = EIO_FSTATX, .finish = note, .ptr2 = &stx };
+  outcome o = { 0 };
+  int out;
+
+  start ();
+  out = open (other, O_RDWR | O_CREAT, 0600);
+  ck_assert_int_ge (out, 0);
+  OK (4000, eio_readv (fd, v, 2, 0, 0, 0, note, 0));
+  ck_assert_int_eq (memcmp (buf, bytes, 1000), 0);
+  ck_assert_int_eq (memcmp (buf + 2000, bytes + 1000, 3000), 0);
+  OK (4000, eio_writev (out, v, 2, 7, 0, 0, note, 0));
+  OK (5000, eio_copy_range (fd, 0, out, 0, 9999, 0, note, 0));
+  ck_assert_int_eq (pread (out, buf, 5000, 0), 5000);
+  ck_assert_int_eq (memcmp (buf, bytes, 5000), 0);
+  fsyncs = 0;
+  OK (0, eio_fullsync (fd, 0, note, 0));
+  ck_assert_int_eq (fsyncs, 1);
+  req.int1 = fd;
+  req.data = &o;
+  eio_submit (&req);
+  drain ();
+  assert_ok (o, 0);
+  ck_assert_uint_eq (stx.size, 5000);
+  ck_assert_uint_eq (stx.mask, EIO_STATX_BASIC_STATS);
+  close (out);
+}
+END_TEST
+
+START_TEST (what_has_no_substitute_is_enosys)
+{
+  struct iovec v = { buf, 10 };
+
+  start ();
+  FAILS (ENOSYS, eio_readv (fd, &v, 1, 0, 1, 0, note, 0));
+  FAILS (ENOSYS, eio_writev (fd, &v, 1, 0, 1, 0, note, 0));
+  FAILS (ENOSYS, eio_splice (fd, -1, fd, -1, 1, 0, 0, note, 0));
+  FAILS (ENOSYS, eio_tee (fd, fd, 1, 0, 0, note, 0));
+  FAILS (ENOSYS, eio_fadvise (fd, 0, 0, 0, 0, note, 0));
+  FAILS (ENOSYS, eio_madvise (buf, 1, 0, 0, note, 0));
+  FAILS (ENOSYS, eio_mincore (buf, 1, 0, note, 0));
+  FAILS (ENOSYS, eio_getxattr (file, "user.a", 0, 0, note, 0));
+  FAILS (ENOSYS, eio_fsetxattr (fd, "user.a", "", 0, 0, 0, note, 0));
+  FAILS (ENOSYS, eio_flistxattr (fd, 0, note, 0));
+  FAILS (ENOSYS, eio_removexattr (file, "user.a", 0, 0, note, 0));
+}
+END_TEST
+
 int
 main (void)
 {
@@ -423,5 +475,7 @@ main (void)
   tcase_add_test (tc, paths_are_resolved);
   tcase_add_test (tc, working_directories_work);
   tcase_add_test (tc, groups_cancellation_and_counters_work);
+  tcase_add_test (tc, ranges_and_status_have_substitutes);
+  tcase_add_test (tc, what_has_no_substitute_is_enosys);
   return run_suite (suite);
 }
