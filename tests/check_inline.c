@@ -1779,10 +1779,19 @@ START_TEST (unknown_file_system_is_asked_about_by_descriptor_too)
   int fds = count_fds (), fd = open (path, O_RDWR), status;
   struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
   pid_t child;
+  probe p;
 
   ck_assert_int_eq (fcntl (fd, F_SETLK, &lock), 0);
-  by_worker (0, 0, eio_fstat (fd, KEEP));
-  await_fds (fds + 1);
+  hold ();
+  forget_calls ();
+  fill (&p, EIO_FSTAT);
+  p.req.int1 = fd;
+  eio_submit (&p.req);
+  expect_counters (2, 1, 0);
+  ck_assert_int_eq (calls[C_fs].all, 0);
+  release ();
+  assert_done (&p);
+  wait_until (count_fds () == fds + 1);
   ck_assert_int_eq (calls[C_fs].all, 1);
   ck_assert_int_eq (calls[C_fs].here, 0);
 
