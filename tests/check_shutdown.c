@@ -168,6 +168,16 @@ let_go_later (void *arg)
   return 0;
 }
 
+static void *
+let_go_when_cancelled (void *arg)
+{
+  const eio_req *req = arg;
+
+  wait_until (EIO_CANCELLED (req));
+  give (&let_go, 2);
+  return 0;
+}
+
 START_TEST (cancelling_drops_what_is_queued_and_finishes_what_runs)
 {
   probe run[2], wait[20];
@@ -184,7 +194,8 @@ START_TEST (cancelling_drops_what_is_queued_and_finishes_what_runs)
   await_arrivals (2);
   for (i = 0; i < LENGTH (wait); ++i)
     probe_submit (&wait[i], EIO_CUSTOM);
-  pthread_create (&other, 0, let_go_later, (void *)2);
+  pthread_create (&other, 0, let_go_when_cancelled,
+                  &wait[LENGTH (wait) - 1].req);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_CANCEL, -1), 0);
   pthread_join (other, 0);
   assert_nothing_is_left ();
