@@ -5838,24 +5838,31 @@ eio__read_entries (eio_req *req, eio__listing *l, DIR *dir)
     }
 }
 
-/* Opens, reads and closes. */
-static int
-eio__list_directory (eio_req *req, eio__listing *l)
+/* Opens it for readdir. */
+static DIR *
+eio__open_listed (const eio_req *req)
 {
   int fd = openat (eio__dirfd (req->wd), req->ptr1,
                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir;
-  int res, saved;
 
   if (fd < 0)
-    return -1;
+    return 0;
   dir = fdopendir (fd);
   if (!dir)
-    {
-      eio__close_quietly (fd);
-      return -1;
-    }
+    eio__close_quietly (fd);
+  return dir;
+}
 
+/* Opens, reads and closes. */
+static int
+eio__list_directory (eio_req *req, eio__listing *l)
+{
+  DIR *dir = eio__open_listed (req);
+  int res, saved;
+
+  if (!dir)
+    return -1;
   res = eio__read_entries (req, l, dir);
   saved = errno;
   closedir (dir);
@@ -5863,43 +5870,65 @@ eio__list_directory (eio_req *req, eio__listing *l)
   return res;
 }
 
-static eio_ssize_t
-eio__readdir (eio_req *req)
+enum
 {
-  const int sorts = EIO_READDIR_DIRS_FIRST | EIO_READDIR_STAT_ORDER;
-  eio__listing l = { 0, 0, 128, 0, 0, 4096, 0 };
-  int res;
+  EIO__SORTS = EIO_READDIR_DIRS_FIRST | EIO_READDIR_STAT_ORDER
+};
 
-  l.flags = req->int1 & ~EIO_READDIR_FOUND_UNKNOWN;
-  if (!(l.flags & EIO_READDIR_DENTS))
-    l.flags &= ~sorts;
+/* Empty directories have buffers, too. */
+static int
+eio__begin_listing (eio__listing *l, int flags)
+{
+  const eio__listing empty = { 0, 0, 128, 0, 0, 4096, 0 };
 
-  /* Empty directories have buffers, too. */
-  res = eio__reserve_names (&l, 0);
-  if (!res && l.flags & EIO_READDIR_DENTS)
-    res = eio__reserve_dents (&l, 0);
-  if (!res)
-    res = eio__list_directory (req, &l);
-  if (!res && l.flags & sorts)
-    res = eio__sort_entries (&l);
+  *l = empty;
+  l->flags = flags & ~EIO_READDIR_FOUND_UNKNOWN;
+  if (!(l->flags & EIO_READDIR_DENTS))
+    l->flags &= ~EIO__SORTS;
+
+  if (eio__reserve_names (l, 0))
+    return -1;
+  return l->flags & EIO_READDIR_DENTS ? eio__reserve_dents (l, 0) : 0;
+}
+
+/* Hands the listing to the request, or frees it if that has failed. */
+static eio_ssize_t
+eio__end_listing (eio_req *req, eio__listing *l, int res)
+{
+  if (!res && l->flags & EIO__SORTS)
+    res = eio__sort_entries (l);
   if (res)
     {
-      free (l.dents);
-      free (l.names);
+      int saved = errno;
+
+      free (l->dents);
+      free (l->names);
+      errno = saved;
       return -1;
     }
 
-  if (l.dents)
+  if (l->dents)
     {
       if (req->flags & EIO_FLAG_PTR1_FREE)
         free (req->ptr1);
-      req->ptr1 = l.dents;
+      req->ptr1 = l->dents;
       req->flags |= EIO_FLAG_PTR1_FREE;
     }
-  req->ptr2 = l.names;
+  req->ptr2 = l->names;
   req->flags |= EIO_FLAG_PTR2_FREE;
-  req->int1 = l.flags;
-  return (eio_ssize_t)l.count;
+  req->int1 = l->flags;
+  return (eio_ssize_t)l->count;
+}
+
+static eio_ssize_t
+eio__readdir (eio_req *req)
+{
+  eio__listing l;
+  int res = eio__begin_listing (&l, req->int1);
+
+  if (!res)
+    res = eio__list_directory (req, &l);
+  return eio__end_listing (req, &l, res);
 }
 
 /* --- requests 50 to 74: descriptors, ranges, attributes ------------------- */
