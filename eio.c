@@ -1484,6 +1484,145 @@ eio_sys_removexattr (const eio_sys_node *node, const char *name)
 #endif
 }
 
+/* --- requests 75 to 110: paths ------------------------------------------- */
+
+/* For an unnamed file; 0 where there is no such thing. */
+#if defined O_TMPFILE
+# define EIO__O_TMPFILE O_TMPFILE
+#elif defined __O_TMPFILE
+# define EIO__O_TMPFILE (__O_TMPFILE | O_DIRECTORY)
+#else
+# define EIO__O_TMPFILE 0
+#endif
+
+/* As openat, with RESOLVE_ flags; it takes no mode where nothing is made.
+ * Linux 5.6. */
+static int
+eio_sys_openat2 (int dirfd, const char *path, int flags, mode_t mode,
+                 unsigned resolve)
+{
+#if defined __linux__ && defined SYS_statx /* headers of some age */
+  int makes = flags & O_CREAT
+              || (EIO__O_TMPFILE
+                  && (flags & EIO__O_TMPFILE) == EIO__O_TMPFILE);
+  unsigned long long how[3] = { (unsigned)flags, makes ? mode : 0, resolve };
+
+# ifdef O_LARGEFILE /* which libc adds to what openat takes */
+  if (!EIO__O_NOTHING || !(flags & EIO__O_NOTHING))
+    how[0] |= O_LARGEFILE;
+# endif
+  return (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
+#else
+  (void)dirfd, (void)path, (void)flags, (void)mode, (void)resolve;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* An unnamed file in a directory. Linux 3.11; before, the kernel takes it for
+ * an attempt to write to the directory, and says EISDIR. */
+static int
+eio_sys_open_unnamed (int dirfd, const char *path, int flags, mode_t mode)
+{
+#if EIO__O_TMPFILE
+  int fd = openat (dirfd, path, flags | EIO__O_TMPFILE, mode);
+
+  if (fd < 0 && errno == EISDIR)
+    errno = ENOSYS;
+  return fd;
+#else
+  (void)dirfd, (void)path, (void)flags, (void)mode;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Gives what a descriptor is open on a name. By descriptor alone, Linux lets
+ * only the privileged do it, and says ENOENT to others. */
+static int
+eio_sys_link_fd (int fd, int dirfd, const char *path)
+{
+  int res = EIO_ENOSYS ();
+#ifdef __linux__
+  char link[40];
+
+  snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
+  res = linkat (AT_FDCWD, link, dirfd, path, AT_SYMLINK_FOLLOW);
+  if (!res || errno != ENOENT)
+    return res;
+#endif
+#ifdef AT_EMPTY_PATH
+  res = linkat (fd, "", dirfd, path, AT_EMPTY_PATH);
+#else
+  (void)fd, (void)dirfd, (void)path;
+#endif
+  return res;
+}
+
+/* Not following a link. ENOTSUP where modes of links cannot be changed, and
+ * glibc before 2.32 says so of anything. */
+static int
+eio_sys_lchmodat (int dirfd, const char *path, mode_t mode)
+{
+  return fchmodat (dirfd, path, mode, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Bytes that nobody can guess, or at least nobody can know. */
+static void
+eio_sys_random (unsigned char *buf, size_t size)
+{
+  unsigned long long seed;
+  ssize_t n = -1;
+  size_t i;
+  int fd;
+
+#if defined __linux__ && defined SYS_getrandom
+  n = (ssize_t)syscall (SYS_getrandom, buf, size, 1 /* do not wait */);
+#endif
+  if (n != (ssize_t)size
+      && (fd = openat (AT_FDCWD, "/dev/urandom", O_RDONLY | O_CLOEXEC)) >= 0)
+    {
+      n = read (fd, buf, size);
+      eio_sys_close (fd);
+    }
+  if (n == (ssize_t)size)
+    return;
+
+  seed = eio_sys_now () ^ (unsigned long long)(size_t)&seed << 24
+         ^ (unsigned long long)getpid () << 40;
+  for (i = 0; i < size; ++i)
+    {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      buf[i] = (unsigned char)(seed >> 56);
+    }
+}
+
+/* Finds the next bytes at or behind offset that are not in a hole, [*data,
+ * *hole). ENXIO: there are none. */
+static int
+eio_sys_find_data (int fd, off_t offset, off_t *data, off_t *hole)
+{
+#if defined SEEK_DATA && defined SEEK_HOLE
+  *data = lseek (fd, offset, SEEK_DATA);
+  *hole = *data < 0 ? -1 : lseek (fd, *data, SEEK_HOLE);
+  return *hole < 0 ? -1 : 0;
+#else
+  (void)fd, (void)offset, (void)data, (void)hole;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* When a file was read and written last. */
+static void
+eio_sys_get_times (const struct stat *st, struct timespec times[2])
+{
+#ifdef __APPLE__
+  times[0] = st->st_atimespec;
+  times[1] = st->st_mtimespec;
+#else
+  times[0] = st->st_atim;
+  times[1] = st->st_mtim;
+#endif
+}
+
 /*****************************************************************************
  * 3  Pool                                                                   *
  *****************************************************************************/
@@ -1891,6 +2030,7 @@ etp_use (etp_pool *pool)
 }
 
 static int eio__execute (eio_req *req); /* section 6 */
+static int eio__undo (eio_req *req, eio_req *todo); /* section 5 */
 static int eio__answer (eio_req *req);
 static etp_pool *eio__show_pool (etp_pool *pool); /* EIO_POOL; section 4 */
 
@@ -3401,8 +3541,8 @@ eio__cancel_locked (eio_req *req)
 
 /* --- finishing ---------------------------------------------------------- */
 
-/* What a cancelled request has opened and nobody will be told of. The outcome
- * is made to say that there is nothing. */
+/* What a cancelled request has opened or made and nobody will be told of. The
+ * outcome is made to say that there is nothing. */
 static void
 etp_revoke (etp_pool *pool, eio_req *req)
 {
@@ -3423,6 +3563,8 @@ etp_revoke (etp_pool *pool, eio_req *req)
       if (!req->eio_outcome)
         etp_housekeep (pool, &todo);
     }
+  else if (req->eio_outcome >= 0 && eio__undo (req, &todo))
+    etp_housekeep (pool, &todo);
 
   req->eio_outcome = -1;
   req->eio_outerrno = ECANCELED;
@@ -4347,7 +4489,10 @@ enum
   EIO__NO_PWRITEV2 = 1 << 16,
   EIO__NO_COPY_RANGE = 1 << 17,
   EIO__NO_SPLICE = 1 << 18,
-  EIO__NO_TEE = 1 << 19
+  EIO__NO_TEE = 1 << 19,
+  EIO__NO_RENAMEAT2 = 1 << 20,
+  EIO__NO_RESOLVE = 1 << 21,
+  EIO__NO_TMPFILE = 1 << 22
 };
 
 /* Whether it is the call that fails with this error, and not the file: as it
@@ -4372,6 +4517,8 @@ eio__is_refused (unsigned which, int error)
     case EIO__NO_COPY_RANGE: eio_sys_copy_range (-1, 0, -1, 0, 1); break;
     case EIO__NO_SPLICE: eio_sys_splice (-1, 0, -1, -1, 1, 0); break;
     case EIO__NO_TEE: eio_sys_tee (-1, -1, 1, 0); break;
+    case EIO__NO_RENAMEAT2: eio_sys_renameat2 (-1, ".", -1, ".", 0); break;
+    case EIO__NO_RESOLVE: eio_sys_openat2 (-1, ".", O_RDONLY, 0, 0); break;
     default: break;
     }
   return errno == error || errno == ENOSYS;
@@ -6746,6 +6893,1511 @@ eio__fremovexattr (eio_req *req)
   return eio__on_node (req, eio__drop_attr, 0, 0);
 }
 
+/* --- requests 75 to 110: paths ------------------------------------------- */
+
+static int
+eio__fail (int error)
+{
+  errno = error;
+  return -1;
+}
+
+static eio_ssize_t
+eio__access (eio_req *req)
+{
+  return faccessat (eio__dirfd (req->wd), req->ptr1, (int)req->int2, 0);
+}
+
+static eio_ssize_t
+eio__lchown (eio_req *req)
+{
+  return fchownat (eio__dirfd (req->wd), req->ptr1, (uid_t)req->int2,
+                   (gid_t)req->int3, AT_SYMLINK_NOFOLLOW);
+}
+
+static eio_ssize_t
+eio__lutime (eio_req *req)
+{
+  struct timespec times[2], *arg;
+
+  return eio__get_times (req, times, &arg)
+         ? -1
+         : utimensat (eio__dirfd (req->wd), req->ptr1, arg,
+                      AT_SYMLINK_NOFOLLOW);
+}
+
+static eio_ssize_t
+eio__utimens (eio_req *req)
+{
+  return utimensat (eio__dirfd (req->wd), req->ptr1, req->ptr2, req->int1);
+}
+
+static eio_ssize_t
+eio__futimens (eio_req *req)
+{
+  return futimens (req->int1, req->ptr2);
+}
+
+static eio_ssize_t
+eio__lchmod (eio_req *req)
+{
+  return eio_sys_lchmodat (eio__dirfd (req->wd), req->ptr1,
+                           (mode_t)req->int2);
+}
+
+static eio_ssize_t
+eio__rename2 (eio_req *req)
+{
+  return req->int2 ? EIO__TRY (req, EIO__NO_RENAMEAT2, eio__rename (req))
+                   : eio__rename (req);
+}
+
+static eio_ssize_t
+eio__link2 (eio_req *req)
+{
+  return linkat (eio__dirfd (req->wd), req->ptr1,
+                 eio__dirfd (eio__new_wd (req)), req->ptr2, req->int1);
+}
+
+static eio_ssize_t
+eio__unlink2 (eio_req *req)
+{
+  return req->int1 == AT_REMOVEDIR
+           ? eio__rmdir (req)
+           : unlinkat (eio__dirfd (req->wd), req->ptr1, req->int1);
+}
+
+/* Without RESOLVE_ flags it is what every system has. With some, no
+ * substitute is safe. */
+static eio_ssize_t
+eio__open2 (eio_req *req)
+{
+  return req->int3 ? EIO__TRY (req, EIO__NO_RESOLVE,
+                               eio_sys_openat2 (eio__dirfd (req->wd),
+                                                req->ptr1, req->int1,
+                                                (mode_t)req->int2,
+                                                (unsigned)req->int3))
+                   : eio__open (req);
+}
+
+/* --- temporary files ----------------------------------------------------- */
+
+/* For files that get another name, or none, soon. */
+#define EIO__TEMP_NAME ".eio-XXXXXX"
+
+enum
+{
+  EIO__MARK = 6, /* X at the end of a template */
+  EIO__TEMP_TRIES = 1000
+};
+
+/* Makes a symbolic link to what is not null, or a file with open's flags, or,
+ * if there are none, a directory, of a name that nothing had: puts letters and
+ * digits in place of the X at path's end. */
+static int
+eio__make_temp (int dirfd, char *path, int flags, mode_t mode,
+                const char *target)
+{
+  static const char letters[]
+    = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  char *mark = path + strlen (path) - EIO__MARK;
+  unsigned char random[EIO__MARK];
+  int tries, i, res = -1;
+
+  for (tries = 0; tries < EIO__TEMP_TRIES; ++tries)
+    {
+      eio_sys_random (random, sizeof random);
+      for (i = 0; i < EIO__MARK; ++i)
+        mark[i] = letters[random[i] % (sizeof letters - 1)];
+      res = target  ? symlinkat (target, dirfd, path)
+            : flags ? openat (dirfd, path, flags | O_CREAT | O_EXCL, mode)
+                    : mkdirat (dirfd, path, mode);
+      if (res >= 0 || (errno != EEXIST && errno != EINTR))
+        break;
+    }
+  return res;
+}
+
+/* A malloced copy of a template; null if it is none, or memory is out. */
+static char *
+eio__copy_template (const char *template)
+{
+  size_t n = strlen (template);
+  char *path;
+
+  if (n < EIO__MARK || strcmp (template + n - EIO__MARK, "XXXXXX"))
+    {
+      errno = EINVAL;
+      return 0;
+    }
+  path = eio_sys_realloc (0, n + 1);
+  return path ? memcpy (path, template, n + 1) : 0;
+}
+
+/* MKDTEMP and MKSTEMP. The template may be a constant, so the name goes to a
+ * block of its own. */
+static eio_ssize_t
+eio__mktemp (eio_req *req, int flags, mode_t mode)
+{
+  char *path = eio__copy_template (req->ptr1);
+  int res = -1, saved;
+
+  if (path)
+    res = eio__make_temp (eio__dirfd (req->wd), path, flags, mode, 0);
+  if (res < 0)
+    {
+      saved = errno;
+      free (path);
+      errno = saved;
+      return -1;
+    }
+
+  if (req->flags & EIO_FLAG_PTR1_FREE)
+    free (req->ptr1);
+  req->ptr1 = path;
+  req->flags |= EIO_FLAG_PTR1_FREE;
+  return res;
+}
+
+static eio_ssize_t
+eio__mkdtemp (eio_req *req)
+{
+  return eio__mktemp (req, 0, 0700);
+}
+
+static eio_ssize_t
+eio__mkstemp (eio_req *req)
+{
+  return eio__mktemp (req, O_RDWR | O_CLOEXEC, 0600);
+}
+
+/* Not stopped by signals. */
+static int
+eio__unlink_name (int dirfd, const char *path)
+{
+  int res;
+
+  do
+    res = unlinkat (dirfd, path, 0);
+  while (res && errno == EINTR);
+  return res;
+}
+
+/* The same, for those who have failed already. */
+static void
+eio__unlink_quietly (int dirfd, const char *path)
+{
+  int saved = errno;
+
+  eio__unlink_name (dirfd, path);
+  errno = saved;
+}
+
+/* By hand: somebody may see the name for a moment. */
+static int
+eio__open_and_unlink (const eio_req *req)
+{
+  char name[] = EIO__TEMP_NAME;
+  int dirfd = openat (eio__dirfd (req->wd), req->ptr1,
+                      EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
+  int fd;
+
+  if (dirfd < 0)
+    return -1;
+  fd = eio__make_temp (dirfd, name, req->int1, (mode_t)req->int2, 0);
+  if (fd >= 0 && eio__unlink_name (dirfd, name))
+    {
+      eio__close_quietly (fd);
+      fd = -1;
+    }
+  eio__close_quietly (dirfd);
+  return fd;
+}
+
+static eio_ssize_t
+eio__tmpfile (eio_req *req)
+{
+  int mode = req->int1 & O_ACCMODE, fd;
+
+  req->int1 &= ~(O_CREAT | EIO__O_TMPFILE);
+  if (mode != O_WRONLY && mode != O_RDWR)
+    return eio__fail (EINVAL); /* so says Linux */
+  fd = (int)EIO__TRY (req, EIO__NO_TMPFILE,
+                      eio_sys_open_unnamed (eio__dirfd (req->wd), req->ptr1,
+                                            req->int1, (mode_t)req->int2));
+  return fd < 0 && (errno == ENOSYS || errno == EOPNOTSUPP)
+           ? eio__open_and_unlink (req)
+           : fd;
+}
+
+static eio_ssize_t
+eio__linkfd (eio_req *req)
+{
+  if (fcntl (req->int1, F_GETFD) < 0)
+    return -1;
+  return eio_sys_link_fd (req->int1, eio__dirfd (req->wd), req->ptr1);
+}
+
+/* --- making directories -------------------------------------------------- */
+
+/* Returns 1 if the directory was made, 0 if it is there. Systems have several
+ * errors that come before EEXIST. */
+static int
+eio__mkdir_unless_there (int dirfd, const char *path, mode_t mode)
+{
+  struct stat st;
+  int error;
+
+  if (!mkdirat (dirfd, path, mode))
+    return 1;
+  error = errno;
+  if (error != ENOENT && !fstatat (dirfd, path, &st, 0)
+      && S_ISDIR (st.st_mode))
+    return 0;
+  return eio__fail (error);
+}
+
+/* How long path is without its last name; 0 if there is nothing before. */
+static size_t
+eio__parent_length (const char *path, size_t len)
+{
+  while (len && path[len - 1] != '/')
+    --len;
+  while (len && path[len - 1] == '/')
+    --len;
+  return len;
+}
+
+/* How long path is with the name that follows what is len long. */
+static size_t
+eio__child_length (const char *path, size_t len)
+{
+  len += strspn (path + len, "/");
+  return len + strcspn (path + len, "/");
+}
+
+/* From what there is to the end, but the end is tried first: mostly, little
+ * is missing. Others may make or remove directories meanwhile; whoever goes
+ * on removing them is given up on. Those on the way are made such that one
+ * can go on. */
+static int
+eio__make_all_dirs (const eio_req *req, char *path, size_t len)
+{
+  enum { EIO__SPARE_STEPS = 1000 };
+  size_t at = len, steps = len + EIO__SPARE_STEPS;
+  mode_t mode = (mode_t)req->int2;
+  int n = 0;
+
+  for (;;)
+    {
+      char cut = path[at];
+      int made;
+
+      if (EIO_CANCELLED (req))
+        return eio__fail (ECANCELED);
+      path[at] = 0;
+      made = eio__mkdir_unless_there (eio__dirfd (req->wd), path,
+                                      at < len ? mode | 0300 : mode);
+      path[at] = cut;
+
+      if (made >= 0)
+        {
+          n += made;
+          if (at == len)
+            return n;
+          at = eio__child_length (path, at);
+        }
+      else if (errno == ENOENT && --steps
+               && eio__parent_length (path, at))
+        at = eio__parent_length (path, at);
+      else if (errno != EINTR)
+        return -1;
+    }
+}
+
+static eio_ssize_t
+eio__mkdirs (eio_req *req)
+{
+  size_t n = strlen (req->ptr1);
+  char *path = eio_sys_realloc (0, n + 1);
+  int res, saved;
+
+  if (!path)
+    return -1;
+  memcpy (path, req->ptr1, n + 1);
+  while (n > 1 && path[n - 1] == '/')
+    path[--n] = 0;
+
+  res = eio__make_all_dirs (req, path, n);
+  saved = errno;
+  free (path);
+  errno = saved;
+  return res;
+}
+
+/* --- directories in batches ---------------------------------------------- */
+
+/* Who reads it has it alone. If it is closed meanwhile, that one ends it. */
+struct eio_dir
+{
+  DIR *dir;
+  EIO_STRUCT_DIRENT *next; /* was read, but did not fit */
+  int state;               /* EIO__DIR_; atomic */
+};
+
+enum
+{
+  EIO__DIR_IDLE,
+  EIO__DIR_READ,
+  EIO__DIR_CLOSED
+};
+
+enum { EIO__BATCH_SIZE = 65536 };
+
+static eio_dir *
+eio__dir (const eio_req *req)
+{
+  return (eio_dir *)req->int3;
+}
+
+static eio_ssize_t
+eio__opendir (eio_req *req)
+{
+  eio_dir *d = eio_sys_realloc (0, sizeof *d);
+
+  req->int3 = 0;
+  if (!d)
+    return -1;
+  d->dir = eio__open_listed (req);
+  d->next = 0;
+  d->state = EIO__DIR_IDLE;
+  if (!d->dir)
+    {
+      int saved = errno;
+
+      free (d);
+      return eio__fail (saved);
+    }
+  req->int3 = (long)d;
+  return 0;
+}
+
+static int
+eio__end_dir (eio_dir *d)
+{
+  int res = closedir (d->dir), saved = errno;
+
+  free (d);
+  errno = saved;
+  return res;
+}
+
+static eio_ssize_t
+eio__closedir (eio_req *req)
+{
+  eio_dir *d = eio__dir (req);
+
+  if (!d)
+    return eio__fail (EINVAL);
+  req->int3 = 0;
+  switch (ecb_swap_seq_cst (d->state, EIO__DIR_CLOSED))
+    {
+    case EIO__DIR_IDLE: return eio__end_dir (d);
+    case EIO__DIR_READ: return 0;
+    default: return eio__fail (EBADF);
+    }
+}
+
+/* Sets d->next, to null at the end. */
+static int
+eio__read_next (eio_dir *d)
+{
+  do
+    {
+      errno = 0;
+      d->next = readdir (d->dir);
+    }
+  while (d->next ? eio__is_self_or_parent (d->next->d_name) : errno == EINTR);
+  return d->next || !errno ? 0 : -1;
+}
+
+/* Bytes that an entry takes. */
+static size_t
+eio__entry_size (const eio__listing *l, const EIO_STRUCT_DIRENT *de)
+{
+  return strlen (de->d_name) + 1
+         + (l->flags & EIO_READDIR_DENTS ? sizeof (eio_dirent) : 0);
+}
+
+/* One entry fits always. What goes wrong behind the first is told the next
+ * time. */
+static int
+eio__read_batch (const eio_req *req, eio__listing *l, eio_dir *d)
+{
+  size_t max = req->size ? req->size : EIO__BATCH_SIZE, used = 0, n;
+
+  for (;;)
+    {
+      if (EIO_CANCELLED (req))
+        return eio__fail (ECANCELED);
+      if (!d->next && eio__read_next (d))
+        return l->count ? 0 : -1;
+      if (!d->next)
+        return 0;
+      n = eio__entry_size (l, d->next);
+      if (l->count && (used >= max || n > max - used))
+        return 0;
+      if (eio__add_entry (l, d->next))
+        return l->count ? 0 : -1;
+      used += n;
+      d->next = 0;
+    }
+}
+
+static eio_ssize_t
+eio__readdir_next (eio_req *req)
+{
+  eio_dir *d = eio__dir (req);
+  int idle = EIO__DIR_IDLE, reading = EIO__DIR_READ, res;
+  eio__listing l;
+
+  if (!d)
+    return eio__fail (EINVAL);
+  if (!ecb_cas_seq_cst (d->state, idle, EIO__DIR_READ))
+    return eio__fail (EBUSY);
+
+  res = eio__begin_listing (&l, req->int1);
+  if (!res)
+    res = eio__read_batch (req, &l, d);
+  if (!ecb_cas_seq_cst (d->state, reading, EIO__DIR_IDLE))
+    {
+      int saved = errno;
+
+      eio__end_dir (d);
+      errno = saved;
+    }
+  return eio__end_listing (req, &l, res);
+}
+
+/* Asks for the types that the file system did not deliver with the names, the
+ * likely directories first, and those in the order of their inodes. How many
+ * there are could be told by the directory's link count, where that is more
+ * than 1; but then the others would have no type. */
+static int
+eio__resolve_types (const eio_req *req, eio__listing *l, int dirfd)
+{
+  size_t i;
+  struct stat st;
+
+  if (eio__sort_entries (l))
+    return -1;
+  l->flags &= ~EIO_READDIR_FOUND_UNKNOWN;
+  for (i = 0; i < l->count; ++i)
+    {
+      eio_dirent *ent = &l->dents[i];
+      const char *name = l->names + ent->nameofs;
+      int res;
+
+      if (ent->type != EIO_DT_UNKNOWN)
+        continue;
+      do
+        {
+          if (EIO_CANCELLED (req))
+            return eio__fail (ECANCELED);
+          res = fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+        }
+      while (res && errno == EINTR);
+
+      if (res)
+        l->flags |= EIO_READDIR_FOUND_UNKNOWN;
+      else
+        {
+          ent->type = (unsigned char)((st.st_mode & S_IFMT) >> 12);
+          ent->score = eio__score (name, ent->namelen, ent->type);
+        }
+    }
+  return 0;
+}
+
+static int
+eio__scan (eio_req *req, eio__listing *l)
+{
+  DIR *dir = eio__open_listed (req);
+  int res, saved;
+
+  if (!dir)
+    return -1;
+  res = eio__read_entries (req, l, dir);
+  if (!res && l->flags & EIO_READDIR_FOUND_UNKNOWN)
+    res = eio__resolve_types (req, l, dirfd (dir));
+  saved = errno;
+  closedir (dir);
+  errno = saved;
+  return res;
+}
+
+static eio_ssize_t
+eio__scandir (eio_req *req)
+{
+  eio__listing l;
+  eio_ssize_t n, i, dirs = 0;
+  int res = eio__begin_listing (&l, req->int1 | EIO_READDIR_DENTS
+                                      | EIO_READDIR_DIRS_FIRST);
+
+  if (!res)
+    res = eio__scan (req, &l);
+  n = eio__end_listing (req, &l, res);
+  for (i = 0; i < n; ++i)
+    dirs += ((eio_dirent *)req->ptr1)[i].type == EIO_DT_DIR;
+  req->int3 = (long)dirs;
+  return n;
+}
+
+/* --- whole files --------------------------------------------------------- */
+
+static eio_ssize_t
+eio__load (eio_req *req)
+{
+  req->size = 0;
+  req->offs = 0;
+  return eio__slurp (req);
+}
+
+/* Opens it without waiting for anybody. What may only be written is opened
+ * for that. */
+static eio_ssize_t
+eio__pathsync (eio_req *req)
+{
+  int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC, res;
+  int fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | flags);
+
+  if (fd < 0 && errno == EACCES)
+    {
+      fd = openat (eio__dirfd (req->wd), req->ptr1, O_WRONLY | flags);
+      if (fd < 0 && errno == EISDIR)
+        errno = EACCES;
+    }
+  if (fd < 0)
+    return -1;
+  do
+    res = fsync (fd);
+  while (res && errno == EINTR);
+  eio__close_quietly (fd);
+  return res;
+}
+
+/* Where a file is, or will be, under a name: its directory, open, and the
+ * name in that. */
+typedef struct
+{
+  int dirfd;
+  char *path; /* malloced, cut before the name */
+  const char *name;
+} eio__place;
+
+static void
+eio__leave_place (eio__place *p)
+{
+  int saved = errno;
+
+  if (p->dirfd >= 0)
+    eio_sys_close (p->dirfd);
+  free (p->path);
+  errno = saved;
+}
+
+/* Cuts path in two. The directory is one that can be brought to the disk, if
+ * need be. */
+static int
+eio__find_place (eio__place *p, eio_wd wd, const char *path, int sync)
+{
+  const char *dir = ".";
+  char *slash;
+
+  p->dirfd = -1;
+  p->path = eio_sys_realloc (0, strlen (path) + 1);
+  if (!p->path)
+    return -1;
+  p->name = strcpy (p->path, path);
+  slash = strrchr (p->path, '/');
+  if (slash)
+    {
+      p->name = slash + 1;
+      dir = slash == p->path ? "/" : p->path;
+      *slash = 0;
+    }
+
+  if (!*path)
+    errno = ENOENT;
+  else if (!*p->name || eio__is_self_or_parent (p->name))
+    errno = EISDIR;
+  else
+    p->dirfd = openat (eio__dirfd (wd), dir,
+                       (sync ? O_RDONLY : EIO__O_SEARCH) | O_DIRECTORY
+                         | O_CLOEXEC);
+  if (p->dirfd >= 0)
+    return 0;
+  eio__leave_place (p);
+  return -1;
+}
+
+/* The same of what a link at path leads to. */
+static int
+eio__find_linked_place (eio__place *p, eio_wd wd, const char *path, int sync)
+{
+  char *real = eio_sys_realloc (0, EIO__PATH_BUF);
+  int res = -1, saved;
+
+  if (real && eio__realpath_to (wd, path, real) >= 0)
+    res = eio__find_place (p, EIO_CWD, real, sync);
+  saved = errno;
+  free (real);
+  errno = saved;
+  return res;
+}
+
+/* The place of a file that will be replaced, and its status; mode 0 if there
+ * is none yet. Only a regular file can be replaced. */
+static int
+eio__find_file (eio__place *p, struct stat *st, eio_wd wd, const char *path,
+                int sync)
+{
+  if (eio__find_place (p, wd, path, sync))
+    return -1;
+  if (fstatat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
+    st->st_mode = 0;
+  else if (S_ISLNK (st->st_mode))
+    {
+      eio__leave_place (p);
+      if (eio__find_linked_place (p, wd, path, sync))
+        return -1;
+      if (fstatat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
+        st->st_mode = 0;
+    }
+  if (!st->st_mode ? errno == ENOENT : S_ISREG (st->st_mode))
+    return 0;
+  if (st->st_mode)
+    errno = S_ISDIR (st->st_mode) ? EISDIR : EINVAL;
+  eio__leave_place (p);
+  return -1;
+}
+
+/* Brings a file, or the names of a directory, to the disk. Not all file
+ * systems can do the latter, or need to. */
+static int
+eio__sync_fd (int fd)
+{
+  int res;
+
+  do
+    res = fsync (fd);
+  while (res && errno == EINTR);
+  return res && errno == EINVAL ? 0 : res;
+}
+
+static int
+eio__save_bytes (const eio_req *req, int fd)
+{
+  enum { EIO__SAVE_CHUNK = 1 << 23 }; /* between looks whether it was
+                                         cancelled */
+  const char *buf = req->ptr2;
+  size_t left = req->size;
+
+  while (left)
+    {
+      ssize_t n = -1;
+
+      if (EIO_CANCELLED (req))
+        return eio__fail (ECANCELED);
+      n = write (fd, buf, left < EIO__SAVE_CHUNK ? left : EIO__SAVE_CHUNK);
+      if (n < 0 && errno != EINTR)
+        return -1;
+      if (n > 0)
+        {
+          buf += n;
+          left -= (size_t)n;
+        }
+    }
+  return 0;
+}
+
+/* Gives a file an owner and group, as far as we may. Nobody gets rights from
+ * us by a set-id bit that were meant for others: mode loses it. */
+static int
+eio__set_owner (int fd, const struct stat *st, mode_t *mode)
+{
+  struct stat is;
+
+  if (fstat (fd, &is))
+    return -1;
+  if ((is.st_uid != st->st_uid || is.st_gid != st->st_gid)
+      && fchown (fd, st->st_uid, st->st_gid))
+    {
+      if (is.st_uid != st->st_uid)
+        *mode &= ~(mode_t)S_ISUID;
+      if (is.st_gid != st->st_gid && fchown (fd, (uid_t)-1, st->st_gid))
+        *mode &= ~(mode_t)S_ISGID;
+    }
+  return 0;
+}
+
+static int
+eio__set_mode (int fd, mode_t mode)
+{
+  struct stat is;
+
+  if (fstat (fd, &is))
+    return -1;
+  return (is.st_mode & 07777) == mode ? 0 : fchmod (fd, mode);
+}
+
+/* Fills the new file. The old one's mode is kept, or that is set again which
+ * it was made with: writing takes bits away. */
+static int
+eio__save_to (const eio_req *req, int fd, const struct stat *old)
+{
+  struct stat st;
+  mode_t mode;
+
+  if (fstat (fd, &st))
+    return -1;
+  mode = (old->st_mode && !req->int2 ? old->st_mode : st.st_mode) & 07777;
+  if (eio__save_bytes (req, fd)
+      || (old->st_mode && eio__set_owner (fd, old, &mode))
+      || eio__set_mode (fd, mode))
+    return -1;
+  return req->int1 & EIO_SAVE_SYNC ? eio__sync_fd (fd) : 0;
+}
+
+/* Closing tells of what went wrong before, on some file systems. */
+static int
+eio__close_written (int fd, int res)
+{
+  if (res)
+    eio__close_quietly (fd);
+  else if (eio_sys_close (fd) && errno != EINTR)
+    return -1;
+  return res;
+}
+
+static int
+eio__replace (const eio_req *req, const eio__place *p, const struct stat *old)
+{
+  char temp[] = EIO__TEMP_NAME;
+  mode_t mode = req->int2     ? (mode_t)req->int2
+                : old->st_mode ? 0600
+                               : 0666;
+  int fd = eio__make_temp (p->dirfd, temp, O_WRONLY | O_CLOEXEC, mode, 0);
+  int res;
+
+  if (fd < 0)
+    return -1;
+  res = eio__close_written (fd, eio__save_to (req, fd, old));
+  if (!res && EIO_CANCELLED (req))
+    res = eio__fail (ECANCELED);
+  if (!res)
+    res = renameat (p->dirfd, temp, p->dirfd, p->name);
+  if (res)
+    {
+      eio__unlink_quietly (p->dirfd, temp);
+      return -1;
+    }
+  return req->int1 & EIO_SAVE_SYNC ? eio__sync_fd (p->dirfd) : 0;
+}
+
+static eio_ssize_t
+eio__save (eio_req *req)
+{
+  eio__place p;
+  struct stat old;
+  int res;
+
+  if (req->int1 & ~EIO_SAVE_SYNC || req->int2 & ~07777L)
+    return eio__fail (EINVAL);
+  if (eio__find_file (&p, &old, req->wd, req->ptr1,
+                      req->int1 & EIO_SAVE_SYNC))
+    return -1;
+  res = eio__replace (req, &p, &old);
+  eio__leave_place (&p);
+  return res;
+}
+
+/* --- copying and moving files -------------------------------------------- */
+
+enum
+{
+  EIO__COPY_FLAGS = EIO_COPY_EXCL | EIO_COPY_ARCHIVE | EIO_COPY_SYNC
+                    | EIO_COPY_CLONE_ONLY
+};
+
+/* How bytes are copied. What a file does not take is not tried again on it. */
+enum
+{
+  EIO__FILE_BY_RANGE,
+  EIO__FILE_BY_SENDFILE,
+  EIO__FILE_BY_HAND
+};
+
+typedef struct
+{
+  const eio_req *req; /* may be cancelled meanwhile */
+  int flags;          /* EIO_COPY_ */
+  int in, out;
+  struct stat from, to; /* as they were at first */
+  int how;
+  char *buf; /* by hand */
+} eio__file_copier;
+
+/* Errors of what is done as far as it is possible. */
+static int
+eio__is_forgiven (int error)
+{
+  return error == EPERM || error == ENOSYS || error == ENOTSUP
+         || error == EOPNOTSUPP;
+}
+
+static int
+eio__is_same_file (const struct stat *a, const struct stat *b)
+{
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static ssize_t
+eio__copy_file_by_hand (eio__file_copier *c, off_t offset, size_t count)
+{
+  ssize_t n, done;
+
+  if (!c->buf && !(c->buf = eio_sys_realloc (0, EIO__COPY_CHUNK)))
+    return -1;
+  n = eio__pread (c->in, c->buf,
+                  count < EIO__COPY_CHUNK ? count : EIO__COPY_CHUNK, offset);
+  for (done = 0; done < n;)
+    {
+      ssize_t put = pwrite (c->out, c->buf + done, (size_t)(n - done),
+                            offset + done);
+
+      if (put < 0 && errno != EINTR)
+        return -1;
+      if (put > 0)
+        done += put;
+    }
+  return n;
+}
+
+/* Returns what was copied, 0 at the end. The kernel may refuse for many
+ * reasons, and some say that there is nothing where there is something: what
+ * is true is found out by hand. */
+static ssize_t
+eio__copy_file_step (eio__file_copier *c, off_t offset, size_t count)
+{
+  ssize_t n;
+
+  if (c->how == EIO__FILE_BY_RANGE)
+    {
+      n = EIO__TRY (c->req, EIO__NO_COPY_RANGE,
+                    eio_sys_copy_range (c->in, offset, c->out, offset,
+                                        count));
+      if (n > 0 || (n < 0 && errno == EINTR))
+        return n;
+      c->how = EIO__FILE_BY_SENDFILE;
+    }
+  if (c->how == EIO__FILE_BY_SENDFILE)
+    {
+      n = lseek (c->out, offset, SEEK_SET) < 0
+            ? -1
+            : eio_sys_sendfile (c->out, c->in, offset, count);
+      if (n > 0 || (n < 0 && errno == EINTR))
+        return n;
+      c->how = EIO__FILE_BY_HAND;
+    }
+  return eio__copy_file_by_hand (c, offset, count);
+}
+
+/* Moves *offset on to end, or to the end of the file. */
+static int
+eio__copy_file_bytes (eio__file_copier *c, off_t *offset, off_t end)
+{
+  while (*offset < end)
+    {
+      off_t left = end - *offset;
+      ssize_t n;
+
+      if (EIO_CANCELLED (c->req))
+        return eio__fail (ECANCELED);
+      n = eio__copy_file_step (c, *offset,
+                               left < EIO__SENDFILE_CHUNK
+                                 ? (size_t)left
+                                 : EIO__SENDFILE_CHUNK);
+      if (!n)
+        return 0;
+      if (n > 0)
+        *offset += n;
+      else if (errno != EINTR)
+        return -1;
+    }
+  return 0;
+}
+
+/* Of a file that does not tell its length, such as those in /proc. */
+static int
+eio__copy_to_end (eio__file_copier *c)
+{
+  off_t offset = 0, before;
+
+  c->how = EIO__FILE_BY_HAND;
+  do
+    {
+      before = offset;
+      if (eio__copy_file_bytes (c, &offset, offset + EIO__SENDFILE_CHUNK))
+        return -1;
+    }
+  while (offset > before);
+  return 0;
+}
+
+/* As much as the file had when it was opened, if it still has that. Holes
+ * stay holes: the target is empty at first. */
+static int
+eio__copy_data (eio__file_copier *c)
+{
+  off_t offset = 0, size = c->from.st_size, data, hole;
+  struct stat now;
+
+  if (!size)
+    return eio__copy_to_end (c);
+
+  while (offset < size)
+    {
+      if (eio_sys_find_data (c->in, offset, &data, &hole))
+        {
+          if (errno == ENXIO)
+            break;
+          data = offset;
+          hole = size;
+        }
+      if (data >= size)
+        break;
+      if (hole > size)
+        hole = size;
+      offset = data;
+      if (eio__copy_file_bytes (c, &offset, hole))
+        return -1;
+      if (offset < hole)
+        size = offset; /* it has become shorter */
+    }
+
+  if (fstat (c->in, &now))
+    return -1;
+  return ftruncate (c->out, now.st_size < size ? now.st_size : size);
+}
+
+/* Shares the blocks, if the file system can. */
+static int
+eio__clone_or_copy_data (eio__file_copier *c)
+{
+  if (!eio_sys_clone (c->in, c->out))
+    return 0;
+  return c->flags & EIO_COPY_CLONE_ONLY ? -1 : eio__copy_data (c);
+}
+
+/* What attributes cannot be set because of who we are, or where, is left out.
+ */
+static int
+eio__copy_xattr (const eio__file_copier *c, const char *name)
+{
+  const eio_sys_node in = { 0, c->in, 0 }, out = { 0, c->out, 0 };
+  ssize_t n = eio_sys_getxattr (&in, name, 0, 0);
+  char *value = n < 0 ? 0 : eio_sys_realloc (0, n ? (size_t)n : 1);
+  int res = -1, saved;
+
+  if (value)
+    {
+      n = eio_sys_getxattr (&in, name, value, (size_t)n);
+      if (n >= 0)
+        res = eio_sys_setxattr (&out, name, value, (size_t)n, 0);
+    }
+  saved = errno;
+  free (value);
+  return res && !eio__is_forgiven (saved) ? eio__fail (saved) : 0;
+}
+
+static int
+eio__copy_xattrs (const eio__file_copier *c)
+{
+  const eio_sys_node in = { 0, c->in, 0 };
+  ssize_t n = eio_sys_listxattr (&in, 0, 0), i;
+  char *names;
+  int res = 0, saved;
+
+  if (n <= 0)
+    return n && !eio__is_forgiven (errno) ? -1 : 0;
+  names = eio_sys_realloc (0, (size_t)n);
+  if (!names)
+    return -1;
+  n = eio_sys_listxattr (&in, names, (size_t)n);
+  if (n < 0)
+    res = -1;
+  for (i = 0; i < n && !res; i += (ssize_t)strlen (names + i) + 1)
+    res = eio__copy_xattr (c, names + i);
+  saved = errno;
+  free (names);
+  errno = saved;
+  return res;
+}
+
+/* In this order: a new owner loses capabilities, which are attributes; those
+ * of users cannot be written once the mode forbids it. */
+static int
+eio__copy_status (const eio__file_copier *c)
+{
+  mode_t mode = c->from.st_mode & 07777;
+  struct timespec times[2];
+
+  if (c->flags & EIO_COPY_OWNER)
+    {
+      if (eio__set_owner (c->out, &c->from, &mode))
+        return -1;
+    }
+  else
+    {
+      mode &= ~(mode_t)(c->from.st_uid == c->to.st_uid ? 0 : S_ISUID);
+      mode &= ~(mode_t)(c->from.st_gid == c->to.st_gid ? 0 : S_ISGID);
+    }
+  if (c->flags & EIO_COPY_XATTR && eio__copy_xattrs (c))
+    return -1;
+  if (eio__set_mode (c->out, mode) && !eio__is_forgiven (errno))
+    return -1;
+
+  eio_sys_get_times (&c->from, times);
+  return c->flags & EIO_COPY_TIMES && futimens (c->out, times)
+             && !eio__is_forgiven (errno)
+           ? -1
+           : 0;
+}
+
+static int
+eio__copy_file (eio__file_copier *c)
+{
+  int res = eio__clone_or_copy_data (c), saved;
+
+  if (!res)
+    res = eio__copy_status (c);
+  if (!res && c->flags & EIO_COPY_SYNC)
+    res = eio__sync_fd (c->out);
+  if (!res && EIO_CANCELLED (c->req))
+    res = eio__fail (ECANCELED);
+  saved = errno;
+  free (c->buf);
+  c->buf = 0;
+  errno = saved;
+  return res;
+}
+
+/* Opens it without waiting for anybody. */
+static int
+eio__open_source (eio__file_copier *c, int dirfd, const char *path, int flags)
+{
+  c->in = openat (dirfd, path,
+                  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
+  if (c->in < 0)
+    return -1;
+  if (!fstat (c->in, &c->from))
+    {
+      if (S_ISREG (c->from.st_mode))
+        return 0;
+      errno = S_ISDIR (c->from.st_mode) ? EISDIR : EINVAL;
+    }
+  eio__close_quietly (c->in);
+  return -1;
+}
+
+/* Sets *made to whether the file is new. Only if it has to be: systems do not
+ * let everybody open an existing file with O_CREAT. */
+static int
+eio__open_target (eio__file_copier *c, int dirfd, const char *path, int *made)
+{
+  int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+  c->out = openat (dirfd, path, flags | O_CREAT | O_EXCL, 0600);
+  *made = c->out >= 0;
+  if (c->out < 0 && errno == EEXIST && !(c->flags & EIO_COPY_EXCL))
+    {
+      c->out = openat (dirfd, path, flags);
+      if (c->out < 0 && errno == ENOENT) /* a link that leads nowhere */
+        c->out = openat (dirfd, path, flags | O_CREAT, 0600);
+    }
+  return c->out < 0 ? -1 : 0;
+}
+
+/* Empties it, unless it must not be written to. */
+static int
+eio__prepare_target (eio__file_copier *c)
+{
+  if (fstat (c->out, &c->to))
+    return -1;
+  if (!S_ISREG (c->to.st_mode) || eio__is_same_file (&c->from, &c->to))
+    return eio__fail (EINVAL);
+  return ftruncate (c->out, 0);
+}
+
+/* Removes a name, if it is still that of this file, which may be null. */
+static void
+eio__unlink_same (int dirfd, const char *path, const struct stat *file)
+{
+  int saved = errno;
+  struct stat st;
+
+  if (!file
+      || (!fstatat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
+          && eio__is_same_file (&st, file)))
+    eio__unlink_name (dirfd, path);
+  errno = saved;
+}
+
+/* A target that is not complete is removed; what a link leads to is at least
+ * emptied. */
+static int
+eio__copy_to_target (eio__file_copier *c, int dirfd, const char *path)
+{
+  int made, begun = 0, res = eio__open_target (c, dirfd, path, &made);
+
+  if (res)
+    return -1;
+  res = eio__prepare_target (c);
+  if (!res)
+    {
+      begun = 1;
+      res = eio__copy_file (c);
+    }
+  if (res && begun)
+    {
+      int saved = errno, ignored = ftruncate (c->out, 0);
+
+      (void)ignored;
+      errno = saved;
+    }
+  res = eio__close_written (c->out, res);
+  if (res && (begun || made))
+    eio__unlink_same (dirfd, path, begun ? &c->to : 0);
+  return res;
+}
+
+static eio_ssize_t
+eio__copy (eio_req *req)
+{
+  eio__file_copier c = { .req = req, .flags = req->int1 };
+  int res;
+
+  if (req->int1 & ~EIO__COPY_FLAGS)
+    return eio__fail (EINVAL);
+  if (eio__open_source (&c, eio__dirfd (req->wd), req->ptr1, 0))
+    return -1;
+  res = eio__copy_to_target (&c, eio__dirfd (eio__new_wd (req)), req->ptr2);
+  eio__close_quietly (c.in);
+  return res;
+}
+
+/* Renames to a name that nothing has. If need be, by two names for a while:
+ * where there can be two. */
+static int
+eio__rename_new (const eio_req *req, int fd, const char *path, int new_fd,
+                 const char *new_path)
+{
+  int res = (int)EIO__TRY (req, EIO__NO_RENAMEAT2,
+                           eio_sys_renameat2 (fd, path, new_fd, new_path,
+                                              EIO_RENAME_NOREPLACE));
+  int error = errno;
+
+  if (!res || (error != ENOSYS && error != EINVAL))
+    return res;
+  if (linkat (fd, path, new_fd, new_path, 0))
+    {
+      if (eio__is_forgiven (errno))
+        errno = error;
+      return -1;
+    }
+  res = eio__unlink_name (fd, path);
+  if (res)
+    eio__unlink_quietly (new_fd, new_path);
+  return res;
+}
+
+/* What is across file systems: the places, the source, and a new file that
+ * will be the target. */
+typedef struct
+{
+  eio_req *req;
+  eio__place from, to;
+  struct stat st; /* of the source */
+  char temp[sizeof EIO__TEMP_NAME];
+} eio__mover;
+
+/* A symbolic link. */
+static int
+eio__move_link (eio__mover *m)
+{
+  char *text = eio_sys_realloc (0, EIO__PATH_BUF);
+  struct timespec times[2];
+  ssize_t n;
+  int res = -1, saved;
+
+  if (!text)
+    return -1;
+  n = readlinkat (m->from.dirfd, m->from.name, text, EIO__PATH_BUF);
+  if (n >= EIO__PATH_BUF)
+    errno = ENAMETOOLONG;
+  else if (n >= 0)
+    {
+      text[n] = 0;
+      res = eio__make_temp (m->to.dirfd, m->temp, 0, 0, text);
+    }
+  saved = errno;
+  free (text);
+  errno = saved;
+  if (res)
+    return -1;
+
+  eio_sys_get_times (&m->st, times);
+  res = fchownat (m->to.dirfd, m->temp, m->st.st_uid, m->st.st_gid,
+                  AT_SYMLINK_NOFOLLOW);
+  res = utimensat (m->to.dirfd, m->temp, times, AT_SYMLINK_NOFOLLOW);
+  (void)res; /* as far as we may */
+  return 0;
+}
+
+/* Whether it is as it was when it was opened. */
+static int
+eio__check_unchanged (const eio__file_copier *c)
+{
+  struct timespec then[2], now[2];
+  struct stat st;
+
+  if (fstat (c->in, &st))
+    return -1;
+  eio_sys_get_times (&c->from, then);
+  eio_sys_get_times (&st, now);
+  if (st.st_size == c->from.st_size && now[1].tv_sec == then[1].tv_sec
+      && now[1].tv_nsec == then[1].tv_nsec)
+    return 0;
+  return eio__fail (EBUSY);
+}
+
+static int
+eio__move_file (eio__mover *m)
+{
+  eio__file_copier c = { .req = m->req,
+                    .flags = m->req->int1 | EIO_COPY_ARCHIVE };
+  int res;
+
+  if (eio__open_source (&c, m->from.dirfd, m->from.name, O_NOFOLLOW))
+    return -1;
+  m->st = c.from;
+  c.out = eio__make_temp (m->to.dirfd, m->temp, O_WRONLY | O_CLOEXEC, 0600,
+                          0);
+  res = c.out < 0 ? -1 : fstat (c.out, &c.to);
+  if (!res)
+    res = eio__copy_file (&c);
+  if (!res)
+    res = eio__check_unchanged (&c);
+  if (c.out >= 0)
+    res = eio__close_written (c.out, res);
+  if (res && c.out >= 0)
+    eio__unlink_quietly (m->to.dirfd, m->temp);
+  eio__close_quietly (c.in);
+  return res;
+}
+
+/* Says what will fail anyway before all is copied. */
+static int
+eio__check_move (eio__mover *m)
+{
+  struct stat to;
+
+  if (fstatat (m->from.dirfd, m->from.name, &m->st, AT_SYMLINK_NOFOLLOW))
+    return -1;
+  if (S_ISDIR (m->st.st_mode))
+    return eio__fail (EISDIR);
+  if (!S_ISREG (m->st.st_mode) && !S_ISLNK (m->st.st_mode))
+    return eio__fail (EINVAL);
+  if (fstatat (m->to.dirfd, m->to.name, &to, AT_SYMLINK_NOFOLLOW))
+    return errno == ENOENT ? 0 : -1;
+  return m->req->int1 & EIO_COPY_EXCL       ? eio__fail (EEXIST)
+         : S_ISDIR (to.st_mode)             ? eio__fail (EISDIR)
+         : eio__is_same_file (&to, &m->st) ? eio__fail (EINVAL)
+                                            : 0;
+}
+
+/* The source goes only when the target is there, and on the disk if that was
+ * asked for. If another file has its name now, that stays. */
+static int
+eio__end_move (eio__mover *m)
+{
+  int sync = m->req->int1 & EIO_COPY_SYNC;
+  int res = m->req->int1 & EIO_COPY_EXCL
+              ? eio__rename_new (m->req, m->to.dirfd, m->temp, m->to.dirfd,
+                                 m->to.name)
+              : renameat (m->to.dirfd, m->temp, m->to.dirfd, m->to.name);
+  struct stat now;
+
+  if (res)
+    {
+      eio__unlink_quietly (m->to.dirfd, m->temp);
+      return -1;
+    }
+  if (sync && eio__sync_fd (m->to.dirfd))
+    return -1;
+  do
+    res = fstatat (m->from.dirfd, m->from.name, &now, AT_SYMLINK_NOFOLLOW);
+  while (res && errno == EINTR);
+  if (res)
+    return errno == ENOENT ? 0 : -1;
+  if (eio__is_same_file (&now, &m->st)
+      && eio__unlink_name (m->from.dirfd, m->from.name))
+    return -1;
+  return sync ? eio__sync_fd (m->from.dirfd) : 0;
+}
+
+static int
+eio__move_between (eio__mover *m)
+{
+  int res = eio__check_move (m);
+
+  memcpy (m->temp, EIO__TEMP_NAME, sizeof m->temp);
+  if (!res)
+    res = S_ISLNK (m->st.st_mode) ? eio__move_link (m) : eio__move_file (m);
+  return res ? -1 : eio__end_move (m);
+}
+
+/* Opens the places that it is about, and leaves them. */
+static int
+eio__with_places (eio_req *req, int (*run) (eio__mover *m))
+{
+  int sync = req->int1 & EIO_COPY_SYNC, res;
+  eio__mover m;
+
+  m.req = req;
+  if (eio__find_place (&m.from, req->wd, req->ptr1, sync))
+    return -1;
+  res = eio__find_place (&m.to, eio__new_wd (req), req->ptr2, sync);
+  if (!res)
+    {
+      res = run (&m);
+      eio__leave_place (&m.to);
+    }
+  eio__leave_place (&m.from);
+  return res;
+}
+
+static int
+eio__rename_or_replace (eio_req *req)
+{
+  return req->int1 & EIO_COPY_EXCL
+           ? eio__rename_new (req, eio__dirfd (req->wd), req->ptr1,
+                              eio__dirfd (eio__new_wd (req)), req->ptr2)
+           : (int)eio__rename (req);
+}
+
+/* What is to be brought to the disk is opened before anything is changed. */
+static int
+eio__move_and_sync (eio__mover *m)
+{
+  if (eio__rename_or_replace (m->req))
+    return errno == EXDEV ? eio__move_between (m) : -1;
+  return eio__sync_fd (m->to.dirfd) || eio__sync_fd (m->from.dirfd) ? -1 : 0;
+}
+
+static eio_ssize_t
+eio__move (eio_req *req)
+{
+  if (req->int1 & ~EIO__COPY_FLAGS)
+    return eio__fail (EINVAL);
+  req->int2 = 0; /* eio__rename would take it for flags */
+  if (req->int1 & EIO_COPY_SYNC)
+    return eio__with_places (req, eio__move_and_sync);
+  if (!eio__rename_or_replace (req))
+    return 0;
+  return errno == EXDEV ? eio__with_places (req, eio__move_between) : -1;
+}
+
+/* --- taking back --------------------------------------------------------- */
+
+/* Removes what MKSTEMP or MKDTEMP has made, unless it is not that any more.
+ * [worker] */
+static void
+eio__remove_temp (eio_req *req)
+{
+  int dirfd = (int)req->int2;
+  struct stat st;
+
+  if (req->int1 < 0)
+    unlinkat (dirfd, req->ptr1, AT_REMOVEDIR);
+  else
+    {
+      if (!fstat (req->int1, &st))
+        eio__unlink_same (dirfd, req->ptr1, &st);
+      eio_sys_close (req->int1);
+    }
+  free (req->ptr1);
+  if (req->int3)
+    eio_sys_close (dirfd);
+}
+
+/* By the time that a worker does it, the wd may be closed, and the current
+ * directory another one: so it gets a descriptor of its own; if there is none
+ * to be had, it is done at once. */
+static int
+eio__undo_mktemp (eio_req *req, eio_req *todo)
+{
+  int dirfd = eio__dirfd (req->wd);
+
+  todo->type = EIO_CUSTOM;
+  todo->feed = eio__remove_temp;
+  todo->int1 = req->type == EIO_MKSTEMP ? (int)req->eio_outcome : -1;
+  todo->ptr1 = req->ptr1;
+  req->ptr1 = 0;
+  req->flags &= (unsigned char)~EIO_FLAG_PTR1_FREE;
+
+  if (*EIO_PATH (todo) == '/')
+    todo->int2 = AT_FDCWD;
+  else
+    {
+      todo->int2 = req->wd ? fcntl (dirfd, F_DUPFD_CLOEXEC, 3)
+                           : openat (AT_FDCWD, ".",
+                                     EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
+      todo->int3 = todo->int2 >= 0;
+      if (!todo->int3)
+        {
+          todo->int2 = dirfd;
+          eio__remove_temp (todo);
+          return 0;
+        }
+    }
+  return 1;
+}
+
+/* Sets todo to what takes back a request of types 75 to 110 that succeeded and
+ * was cancelled; 0 if nothing needs to be done. Called by etp_revoke. */
+static int
+eio__undo (eio_req *req, eio_req *todo)
+{
+  switch (req->type)
+    {
+    case EIO_OPEN2:
+    case EIO_TMPFILE:
+      todo->type = EIO_CLOSE;
+      todo->int1 = (int)req->eio_outcome;
+      return 1;
+    case EIO_OPENDIR:
+      todo->type = EIO_CLOSEDIR;
+      todo->int3 = req->int3;
+      req->int3 = 0;
+      return 1;
+    case EIO_MKDTEMP:
+    case EIO_MKSTEMP: return eio__undo_mktemp (req, todo);
+    default: return 0;
+    }
+}
+
 /*****************************************************************************
  * 6  Operation table and execution                                          *
  *****************************************************************************/
@@ -6765,6 +8417,7 @@ enum
   EIO__VECTOR = 0x200, /* ptr2 is an array of size iovecs */
   EIO__OFFSET = 0x400, /* ptr2 is a pointer to an off_t, or null */
   EIO__NAMED = 0x800,  /* int3 is a pointer to a name */
+  EIO__TIMES = 0x2000, /* ptr2 is two times, or null */
   EIO__PARTLY = 0x1000, /* errorno tells, after success, what stopped it */
   EIO__BUFFERS = EIO__READS | EIO__STATS | EIO__STATSVFS | EIO__NAMES
                  | EIO__STATSX
@@ -6870,6 +8523,38 @@ static const eio__op eio__ops[EIO_REQ_TYPE_NUM] = {
   [EIO_FLISTXATTR]      = { "flistxattr",      eio__fgetxattr, 0 },
   [EIO_FREMOVEXATTR]    = { "fremovexattr",    eio__fremovexattr,
                             EIO__NAMED },
+
+  /* 75 to 110: paths */
+  [EIO_ACCESS]          = { "access",          eio__access, EIO__PATH },
+  [EIO_LCHOWN]          = { "lchown",          eio__lchown, EIO__PATH },
+  [EIO_LUTIME]          = { "lutime",          eio__lutime, EIO__PATH },
+  [EIO_UTIMENS]         = { "utimens",         eio__utimens,
+                            EIO__PATH | EIO__TIMES },
+  [EIO_FUTIMENS]        = { "futimens",        eio__futimens, EIO__TIMES },
+  [EIO_LCHMOD]          = { "lchmod",          eio__lchmod, EIO__PATH },
+  [EIO_RENAME2]         = { "rename2",         eio__rename2,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_LINK2]           = { "link2",           eio__link2,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_UNLINK2]         = { "unlink2",         eio__unlink2, EIO__PATH },
+  [EIO_OPEN2]           = { "open2",           eio__open2, EIO__PATH },
+  [EIO_MKDTEMP]         = { "mkdtemp",         eio__mkdtemp, EIO__PATH },
+  [EIO_MKSTEMP]         = { "mkstemp",         eio__mkstemp, EIO__PATH },
+  [EIO_TMPFILE]         = { "tmpfile",         eio__tmpfile, EIO__PATH },
+  [EIO_LINKFD]          = { "linkfd",          eio__linkfd, EIO__PATH },
+  [EIO_MKDIRS]          = { "mkdirs",          eio__mkdirs, EIO__PATH },
+  [EIO_OPENDIR]         = { "opendir",         eio__opendir, EIO__PATH },
+  [EIO_READDIR_NEXT]    = { "readdir_next",    eio__readdir_next, 0 },
+  [EIO_CLOSEDIR]        = { "closedir",        eio__closedir,
+                            EIO__ALWAYS | EIO__ONCE },
+  [EIO_LOAD]            = { "load",            eio__load, EIO__PATH },
+  [EIO_SAVE]            = { "save",            eio__save, EIO__PATH },
+  [EIO_PATHSYNC]        = { "pathsync",        eio__pathsync, EIO__PATH },
+  [EIO_SCANDIR]         = { "scandir",         eio__scandir, EIO__PATH },
+  [EIO_COPY]            = { "copy",            eio__copy,
+                            EIO__PATH | EIO__PATH2 },
+  [EIO_MOVE]            = { "move",            eio__move,
+                            EIO__PATH | EIO__PATH2 },
 };
 /* clang-format on */
 
@@ -6890,7 +8575,8 @@ eio__check (const eio_req *req, const eio__op *op)
     return ECANCELED;
   if (!op)
     return ENOSYS;
-  if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE) /* lose no fd */
+  if (req->wd == EIO_INVALID_WD && req->type != EIO_CLOSE
+      && req->type != EIO_CLOSEDIR) /* lose no fd */
     return ENOENT;
   if (op->needs & EIO__PATH && !req->ptr1)
     return EINVAL;
@@ -8619,6 +10305,14 @@ eio_req_offset (const eio_req *req)
   return req->offs;
 }
 
+eio_dir *
+eio_req_dir (const eio_req *req)
+{
+  return req->type == EIO_OPENDIR || req->type == EIO_READDIR_NEXT
+           ? (eio_dir *)req->int3
+           : 0;
+}
+
 size_t
 eio_req_sizeof (void)
 {
@@ -8665,6 +10359,7 @@ eio__array_size (const eio_req *fields, int needs)
 {
   return !fields->ptr2          ? 0
          : needs & EIO__OFFSET  ? sizeof (off_t)
+         : needs & EIO__TIMES   ? 2 * sizeof (struct timespec)
          : needs & EIO__VECTOR && fields->size <= EIO__IOV_MAX
            ? fields->size * sizeof (struct iovec)
            : 0;
@@ -8742,7 +10437,7 @@ eio_custom (void (*execute) (eio_req *), int pri, eio_cb cb, void *data)
 eio_req *
 eio_wd_open (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_WD_OPEN, .ptr1 = (void *)path);
+  return eio_wd_open_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
@@ -8755,8 +10450,7 @@ eio_req *
 eio_open (const char *path, int flags, mode_t mode, int pri, eio_cb cb,
           void *data)
 {
-  return EIO__START (EIO_OPEN, .ptr1 = (void *)path, .int1 = flags,
-                     .int2 = (long)mode);
+  return eio_open_at (EIO_CWD, path, flags, mode, pri, cb, data);
 }
 
 eio_req *
@@ -8827,8 +10521,7 @@ eio_req *
 eio_slurp (const char *path, void *buf, size_t length, off_t offset, int pri,
            eio_cb cb, void *data)
 {
-  return EIO__START (EIO_SLURP, .ptr1 = (void *)path, .ptr2 = buf,
-                     .size = length, .offs = offset);
+  return eio_slurp_at (EIO_CWD, path, buf, length, offset, pri, cb, data);
 }
 
 eio_req *
@@ -8912,19 +10605,19 @@ eio_fstatvfs (int fd, int pri, eio_cb cb, void *data)
 eio_req *
 eio_stat (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_STAT, .ptr1 = (void *)path);
+  return eio_stat_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_lstat (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_LSTAT, .ptr1 = (void *)path);
+  return eio_lstat_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_statvfs (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_STATVFS, .ptr1 = (void *)path);
+  return eio_statvfs_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
@@ -8957,96 +10650,91 @@ eio_futime (int fd, eio_tstamp atime, eio_tstamp mtime, int pri, eio_cb cb,
 eio_req *
 eio_truncate (const char *path, off_t offset, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_TRUNCATE, .ptr1 = (void *)path, .offs = offset);
+  return eio_truncate_at (EIO_CWD, path, offset, pri, cb, data);
 }
 
 eio_req *
 eio_chmod (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_CHMOD, .ptr1 = (void *)path, .int2 = (long)mode);
+  return eio_chmod_at (EIO_CWD, path, mode, pri, cb, data);
 }
 
 eio_req *
 eio_chown (const char *path, eio_uid_t uid, eio_gid_t gid, int pri, eio_cb cb,
            void *data)
 {
-  return EIO__START (EIO_CHOWN, .ptr1 = (void *)path, .int2 = (long)uid,
-                     .int3 = (long)gid);
+  return eio_chown_at (EIO_CWD, path, uid, gid, pri, cb, data);
 }
 
 eio_req *
 eio_utime (const char *path, eio_tstamp atime, eio_tstamp mtime, int pri,
            eio_cb cb, void *data)
 {
-  return EIO__START (EIO_UTIME, .ptr1 = (void *)path, .nv1 = atime,
-                     .nv2 = mtime);
+  return eio_utime_at (EIO_CWD, path, atime, mtime, pri, cb, data);
 }
 
 eio_req *
 eio_readlink (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_READLINK, .ptr1 = (void *)path);
+  return eio_readlink_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_realpath (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_REALPATH, .ptr1 = (void *)path);
+  return eio_realpath_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_unlink (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_UNLINK, .ptr1 = (void *)path);
+  return eio_unlink_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_rmdir (const char *path, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_RMDIR, .ptr1 = (void *)path);
+  return eio_rmdir_at (EIO_CWD, path, pri, cb, data);
 }
 
 eio_req *
 eio_mkdir (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_MKDIR, .ptr1 = (void *)path, .int2 = (long)mode);
+  return eio_mkdir_at (EIO_CWD, path, mode, pri, cb, data);
 }
 
 eio_req *
 eio_mknod (const char *path, mode_t mode, dev_t dev, int pri, eio_cb cb,
            void *data)
 {
-  return EIO__START (EIO_MKNOD, .ptr1 = (void *)path, .int2 = (long)mode,
-                     .offs = (off_t)dev);
+  return eio_mknod_at (EIO_CWD, path, mode, dev, pri, cb, data);
 }
 
 eio_req *
 eio_link (const char *path, const char *new_path, int pri, eio_cb cb,
           void *data)
 {
-  return EIO__START (EIO_LINK, .ptr1 = (void *)path, .ptr2 = (void *)new_path);
+  return eio_link_at (EIO_CWD, path, EIO_CWD, new_path, pri, cb, data);
 }
 
 eio_req *
 eio_symlink (const char *path, const char *new_path, int pri, eio_cb cb,
              void *data)
 {
-  return EIO__START (EIO_SYMLINK, .ptr1 = (void *)path,
-                     .ptr2 = (void *)new_path);
+  return eio_symlink_at (EIO_CWD, path, EIO_CWD, new_path, pri, cb, data);
 }
 
 eio_req *
 eio_rename (const char *path, const char *new_path, int pri, eio_cb cb,
             void *data)
 {
-  return EIO__START (EIO_RENAME, .ptr1 = (void *)path,
-                     .ptr2 = (void *)new_path);
+  return eio_rename_at (EIO_CWD, path, EIO_CWD, new_path, pri, cb, data);
 }
 
 eio_req *
 eio_readdir (const char *path, int flags, int pri, eio_cb cb, void *data)
 {
-  return EIO__START (EIO_READDIR, .ptr1 = (void *)path, .int1 = flags);
+  return eio_readdir_at (EIO_CWD, path, flags, pri, cb, data);
 }
 
 /* --- requests 50 to 74: descriptors, ranges, attributes ------------------- */
@@ -9287,6 +10975,481 @@ eio_fremovexattr (int fd, const char *name, int flags, int pri, eio_cb cb,
                      .int2 = flags);
 }
 
+/* --- requests 75 to 110: paths ------------------------------------------- */
+
+eio_req *
+eio_access_at (eio_wd wd, const char *path, int mode, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_ACCESS, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = mode);
+}
+
+eio_req *
+eio_access (const char *path, int mode, int pri, eio_cb cb, void *data)
+{
+  return eio_access_at (EIO_CWD, path, mode, pri, cb, data);
+}
+
+eio_req *
+eio_lchown_at (eio_wd wd, const char *path, eio_uid_t uid, eio_gid_t gid,
+               int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LCHOWN, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)uid, .int3 = (long)gid);
+}
+
+eio_req *
+eio_lchown (const char *path, eio_uid_t uid, eio_gid_t gid, int pri,
+            eio_cb cb, void *data)
+{
+  return eio_lchown_at (EIO_CWD, path, uid, gid, pri, cb, data);
+}
+
+eio_req *
+eio_lutime_at (eio_wd wd, const char *path, eio_tstamp atime,
+               eio_tstamp mtime, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LUTIME, .wd = wd, .ptr1 = (void *)path, .nv1 = atime,
+                     .nv2 = mtime);
+}
+
+eio_req *
+eio_lutime (const char *path, eio_tstamp atime, eio_tstamp mtime, int pri,
+            eio_cb cb, void *data)
+{
+  return eio_lutime_at (EIO_CWD, path, atime, mtime, pri, cb, data);
+}
+
+eio_req *
+eio_utimens_at (eio_wd wd, const char *path, const struct timespec *times,
+                int at_flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_UTIMENS, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)times, .int1 = at_flags);
+}
+
+eio_req *
+eio_utimens (const char *path, const struct timespec *times, int at_flags,
+             int pri, eio_cb cb, void *data)
+{
+  return eio_utimens_at (EIO_CWD, path, times, at_flags, pri, cb, data);
+}
+
+eio_req *
+eio_futimens (int fd, const struct timespec *times, int pri, eio_cb cb,
+              void *data)
+{
+  return EIO__START (EIO_FUTIMENS, .int1 = fd, .ptr2 = (void *)times);
+}
+
+eio_req *
+eio_lchmod_at (eio_wd wd, const char *path, mode_t mode, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_LCHMOD, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_lchmod (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
+{
+  return eio_lchmod_at (EIO_CWD, path, mode, pri, cb, data);
+}
+
+eio_req *
+eio_rename2_at (eio_wd wd, const char *path, eio_wd new_wd,
+                const char *new_path, unsigned int flags, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_RENAME2, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd,
+                     .int2 = (long)flags);
+}
+
+eio_req *
+eio_rename2 (const char *path, const char *new_path, unsigned int flags,
+             int pri, eio_cb cb, void *data)
+{
+  return eio_rename2_at (EIO_CWD, path, EIO_CWD, new_path, flags, pri, cb,
+                         data);
+}
+
+eio_req *
+eio_link2_at (eio_wd wd, const char *path, eio_wd new_wd,
+              const char *new_path, int at_flags, int pri, eio_cb cb,
+              void *data)
+{
+  return EIO__START (EIO_LINK2, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd,
+                     .int1 = at_flags);
+}
+
+eio_req *
+eio_link2 (const char *path, const char *new_path, int at_flags, int pri,
+           eio_cb cb, void *data)
+{
+  return eio_link2_at (EIO_CWD, path, EIO_CWD, new_path, at_flags, pri, cb,
+                       data);
+}
+
+eio_req *
+eio_unlink2_at (eio_wd wd, const char *path, int at_flags, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_UNLINK2, .wd = wd, .ptr1 = (void *)path,
+                     .int1 = at_flags);
+}
+
+eio_req *
+eio_unlink2 (const char *path, int at_flags, int pri, eio_cb cb, void *data)
+{
+  return eio_unlink2_at (EIO_CWD, path, at_flags, pri, cb, data);
+}
+
+eio_req *
+eio_open2_at (eio_wd wd, const char *path, int flags, mode_t mode,
+              unsigned int resolve, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_OPEN2, .wd = wd, .ptr1 = (void *)path, .int1 = flags,
+                     .int2 = (long)mode, .int3 = (long)resolve);
+}
+
+eio_req *
+eio_open2 (const char *path, int flags, mode_t mode, unsigned int resolve,
+           int pri, eio_cb cb, void *data)
+{
+  return eio_open2_at (EIO_CWD, path, flags, mode, resolve, pri, cb, data);
+}
+
+eio_req *
+eio_mkdtemp_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_MKDTEMP, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_mkdtemp (const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_mkdtemp_at (EIO_CWD, path, pri, cb, data);
+}
+
+eio_req *
+eio_mkstemp_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_MKSTEMP, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_mkstemp (const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_mkstemp_at (EIO_CWD, path, pri, cb, data);
+}
+
+eio_req *
+eio_tmpfile_at (eio_wd wd, const char *dir, int flags, mode_t mode, int pri,
+                eio_cb cb, void *data)
+{
+  return EIO__START (EIO_TMPFILE, .wd = wd, .ptr1 = (void *)dir,
+                     .int1 = flags, .int2 = (long)mode);
+}
+
+eio_req *
+eio_tmpfile (const char *dir, int flags, mode_t mode, int pri, eio_cb cb,
+             void *data)
+{
+  return eio_tmpfile_at (EIO_CWD, dir, flags, mode, pri, cb, data);
+}
+
+eio_req *
+eio_linkfd_at (eio_wd wd, int fd, const char *path, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_LINKFD, .wd = wd, .ptr1 = (void *)path, .int1 = fd);
+}
+
+eio_req *
+eio_linkfd (int fd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_linkfd_at (EIO_CWD, fd, path, pri, cb, data);
+}
+
+eio_req *
+eio_mkdirs_at (eio_wd wd, const char *path, mode_t mode, int pri, eio_cb cb,
+               void *data)
+{
+  return EIO__START (EIO_MKDIRS, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_mkdirs (const char *path, mode_t mode, int pri, eio_cb cb, void *data)
+{
+  return eio_mkdirs_at (EIO_CWD, path, mode, pri, cb, data);
+}
+
+eio_req *
+eio_opendir_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_OPENDIR, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_opendir (const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_opendir_at (EIO_CWD, path, pri, cb, data);
+}
+
+eio_req *
+eio_readdir_next (eio_dir *dir, size_t max_bytes, int flags, int pri,
+                  eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READDIR_NEXT, .int3 = (long)dir, .size = max_bytes,
+                     .int1 = flags);
+}
+
+eio_req *
+eio_closedir (eio_dir *dir, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CLOSEDIR, .int3 = (long)dir);
+}
+
+eio_req *
+eio_load_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LOAD, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_load (const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_load_at (EIO_CWD, path, pri, cb, data);
+}
+
+eio_req *
+eio_save_at (eio_wd wd, const char *path, const void *buf, size_t length,
+             mode_t mode, int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SAVE, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)buf, .size = length, .int2 = (long)mode,
+                     .int1 = flags);
+}
+
+eio_req *
+eio_save (const char *path, const void *buf, size_t length, mode_t mode,
+          int flags, int pri, eio_cb cb, void *data)
+{
+  return eio_save_at (EIO_CWD, path, buf, length, mode, flags, pri, cb, data);
+}
+
+eio_req *
+eio_pathsync_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_PATHSYNC, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_pathsync (const char *path, int pri, eio_cb cb, void *data)
+{
+  return eio_pathsync_at (EIO_CWD, path, pri, cb, data);
+}
+
+eio_req *
+eio_scandir_at (eio_wd wd, const char *path, int flags, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_SCANDIR, .wd = wd, .ptr1 = (void *)path,
+                     .int1 = flags);
+}
+
+eio_req *
+eio_scandir (const char *path, int flags, int pri, eio_cb cb, void *data)
+{
+  return eio_scandir_at (EIO_CWD, path, flags, pri, cb, data);
+}
+
+eio_req *
+eio_copy_at (eio_wd wd, const char *path, eio_wd new_wd, const char *new_path,
+             int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_COPY, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd,
+                     .int1 = flags);
+}
+
+eio_req *
+eio_copy (const char *path, const char *new_path, int flags, int pri,
+          eio_cb cb, void *data)
+{
+  return eio_copy_at (EIO_CWD, path, EIO_CWD, new_path, flags, pri, cb, data);
+}
+
+eio_req *
+eio_move_at (eio_wd wd, const char *path, eio_wd new_wd, const char *new_path,
+             int flags, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MOVE, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd,
+                     .int1 = flags);
+}
+
+eio_req *
+eio_move (const char *path, const char *new_path, int flags, int pri,
+          eio_cb cb, void *data)
+{
+  return eio_move_at (EIO_CWD, path, EIO_CWD, new_path, flags, pri, cb, data);
+}
+
+/* --- the other requests with a wd ---------------------------------------- */
+
+eio_req *
+eio_wd_open_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_WD_OPEN, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_open_at (eio_wd wd, const char *path, int flags, mode_t mode, int pri,
+             eio_cb cb, void *data)
+{
+  return EIO__START (EIO_OPEN, .wd = wd, .ptr1 = (void *)path, .int1 = flags,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_slurp_at (eio_wd wd, const char *path, void *buf, size_t length,
+              off_t offset, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SLURP, .wd = wd, .ptr1 = (void *)path, .ptr2 = buf,
+                     .size = length, .offs = offset);
+}
+
+eio_req *
+eio_stat_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_STAT, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_lstat_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LSTAT, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_statvfs_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_STATVFS, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_truncate_at (eio_wd wd, const char *path, off_t offset, int pri,
+                 eio_cb cb, void *data)
+{
+  return EIO__START (EIO_TRUNCATE, .wd = wd, .ptr1 = (void *)path,
+                     .offs = offset);
+}
+
+eio_req *
+eio_chmod_at (eio_wd wd, const char *path, mode_t mode, int pri, eio_cb cb,
+              void *data)
+{
+  return EIO__START (EIO_CHMOD, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_chown_at (eio_wd wd, const char *path, eio_uid_t uid, eio_gid_t gid,
+              int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_CHOWN, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)uid, .int3 = (long)gid);
+}
+
+eio_req *
+eio_utime_at (eio_wd wd, const char *path, eio_tstamp atime, eio_tstamp mtime,
+              int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_UTIME, .wd = wd, .ptr1 = (void *)path, .nv1 = atime,
+                     .nv2 = mtime);
+}
+
+eio_req *
+eio_readlink_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_READLINK, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_realpath_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_REALPATH, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_unlink_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_UNLINK, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_rmdir_at (eio_wd wd, const char *path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_RMDIR, .wd = wd, .ptr1 = (void *)path);
+}
+
+eio_req *
+eio_mkdir_at (eio_wd wd, const char *path, mode_t mode, int pri, eio_cb cb,
+              void *data)
+{
+  return EIO__START (EIO_MKDIR, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)mode);
+}
+
+eio_req *
+eio_mknod_at (eio_wd wd, const char *path, mode_t mode, dev_t dev, int pri,
+              eio_cb cb, void *data)
+{
+  return EIO__START (EIO_MKNOD, .wd = wd, .ptr1 = (void *)path,
+                     .int2 = (long)mode, .offs = (off_t)dev);
+}
+
+eio_req *
+eio_link_at (eio_wd wd, const char *path, eio_wd new_wd, const char *new_path,
+             int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LINK, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd);
+}
+
+/* Of its two paths, only the new one is looked up. */
+eio_req *
+eio_symlink_at (eio_wd wd, const char *path, eio_wd new_wd,
+                const char *new_path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_SYMLINK, .wd = wd == EIO_INVALID_WD ? wd : new_wd,
+                     .ptr1 = (void *)path, .ptr2 = (void *)new_path,
+                     .int3 = (long)new_wd);
+}
+
+eio_req *
+eio_rename_at (eio_wd wd, const char *path, eio_wd new_wd,
+               const char *new_path, int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_RENAME, .wd = wd, .ptr1 = (void *)path,
+                     .ptr2 = (void *)new_path, .int3 = (long)new_wd);
+}
+
+eio_req *
+eio_readdir_at (eio_wd wd, const char *path, int flags, int pri, eio_cb cb,
+                void *data)
+{
+  return EIO__START (EIO_READDIR, .wd = wd, .ptr1 = (void *)path,
+                     .int1 = flags);
+}
+
 #undef EIO__START
 
 #endif /* EIO_NO_WRAPPERS */
@@ -9305,6 +11468,8 @@ eio_fremovexattr (int fd, const char *name, int flags, int pri, eio_cb cb,
 #undef EIO__IOPRIO
 #undef EIO__O_SEARCH
 #undef EIO__O_NOTHING
+#undef EIO__O_TMPFILE
+#undef EIO__TEMP_NAME
 #undef EIO__TRY
 #undef EIO__PREADV
 #undef EIO__FOR_LIVES

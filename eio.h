@@ -55,6 +55,7 @@ extern "C" {
 
 typedef struct eio_req    eio_req;
 typedef struct eio_dirent eio_dirent;
+typedef struct eio_dir    eio_dir;  /* see EIO_OPENDIR */
 typedef struct etp_pool   eio_pool; /* see eio_pool_new */
 
 /* Called inside eio_poll.  Non-zero makes eio_poll return that value. */
@@ -184,6 +185,40 @@ enum {
                                EIO_XATTR_* */
   EIO_FLISTXATTR      = 73, /* int1 fd → as EIO_LISTXATTR */
   EIO_FREMOVEXATTR    = 74, /* int1 fd, name, int2 0 */
+
+  /* 75 to 110: paths */
+  EIO_ACCESS          = 75, /* path, int2 mode */
+  EIO_LCHOWN          = 76, /* path, int2 uid, int3 gid */
+  EIO_LUTIME          = 77, /* path, nv1 atime, nv2 mtime */
+  EIO_UTIMENS         = 78, /* path, ptr2 times (two struct timespec; null:
+                               now), int1 AT_* */
+  EIO_FUTIMENS        = 79, /* int1 fd, ptr2 times (null: now) */
+  EIO_LCHMOD          = 80, /* path, int2 mode */
+  EIO_RENAME2         = 81, /* path, ptr2 new path, int3 its wd, int2
+                               EIO_RENAME_* */
+  EIO_LINK2           = 82, /* path, ptr2 new path, int3 its wd, int1 AT_* */
+  EIO_UNLINK2         = 83, /* path, int1 AT_* */
+  EIO_OPEN2           = 84, /* path, int1 flags, int2 mode, int3
+                               EIO_RESOLVE_* → result fd */
+  EIO_MKDTEMP         = 85, /* path template → ptr1 name */
+  EIO_MKSTEMP         = 86, /* path template → result fd, ptr1 name */
+  EIO_TMPFILE         = 87, /* path of a directory, int1 flags, int2 mode →
+                               result fd */
+  EIO_LINKFD          = 88, /* int1 fd, path */
+  EIO_MKDIRS          = 89, /* path, int2 mode → result directories made */
+  EIO_OPENDIR         = 90, /* path → eio_req_dir */
+  EIO_READDIR_NEXT    = 91, /* int3 eio_dir, size in bytes (0: 65536), int1
+                               EIO_READDIR_* → as EIO_READDIR, 0: the end */
+  EIO_CLOSEDIR        = 92, /* int3 eio_dir; executes even when cancelled */
+  EIO_LOAD            = 93, /* path → result bytes, ptr2 buffer */
+  EIO_SAVE            = 94, /* path, ptr2 data, size, int2 mode (0: as it is,
+                               or 0666), int1 EIO_SAVE_* */
+  EIO_PATHSYNC        = 95, /* path */
+  EIO_SCANDIR         = 96, /* path, int1 flags → as EIO_READDIR, int3
+                               directories */
+  EIO_COPY            = 97, /* path, ptr2 new path, int3 its wd, int1
+                               EIO_COPY_* */
+  EIO_MOVE            = 98, /* the same */
 
   EIO_REQ_TYPE_NUM    = 111 /* not all of those before are types */
 };
@@ -331,6 +366,32 @@ enum {
   EIO_XATTR_REPLACE = 2  /* fail if there is none */
 };
 
+/* EIO_OPEN2, int3: those of openat2(2) */
+enum {
+  EIO_RESOLVE_NO_XDEV       = 0x01,
+  EIO_RESOLVE_NO_MAGICLINKS = 0x02,
+  EIO_RESOLVE_NO_SYMLINKS   = 0x04,
+  EIO_RESOLVE_BENEATH       = 0x08,
+  EIO_RESOLVE_IN_ROOT       = 0x10,
+  EIO_RESOLVE_CACHED        = 0x20
+};
+
+/* EIO_SAVE, int1 */
+enum {
+  EIO_SAVE_SYNC = 1 /* it is on the disk when the request is done */
+};
+
+/* EIO_COPY, EIO_MOVE, int1 */
+enum {
+  EIO_COPY_EXCL       = 1,  /* the new path must not exist */
+  EIO_COPY_XATTR      = 2,  /* extended attributes, */
+  EIO_COPY_OWNER      = 4,  /* owner and group, */
+  EIO_COPY_TIMES      = 8,  /* and times are copied, as far as we may */
+  EIO_COPY_SYNC       = 16, /* it is on the disk when the request is done */
+  EIO_COPY_CLONE_ONLY = 32, /* share blocks, or fail */
+  EIO_COPY_ARCHIVE    = 14  /* EIO_COPY_XATTR, _OWNER and _TIMES */
+};
+
 /* eio_req.flags: what the library frees between finish and destroy.  The
  * bits 0x04 and 0x08 are the library's, the higher ones the embedder's. */
 enum {
@@ -476,6 +537,10 @@ void *eio_req_buf (const eio_req *req);
 void *eio_req_data (const eio_req *req);
 eio_wd eio_req_wd (const eio_req *req);
 off_t eio_req_offset (const eio_req *req);
+
+/* The directory that EIO_OPENDIR opened, or that EIO_READDIR_NEXT reads; null
+ * for other types, and where that failed.  [who has the request] */
+eio_dir *eio_req_dir (const eio_req *req);
 
 /* sizeof (eio_req), to allocate one.  [any thread] */
 size_t eio_req_sizeof (void);
@@ -1085,6 +1150,186 @@ eio_req *eio_fsetxattr (int fd, const char *name, const void *value,
 eio_req *eio_flistxattr (int fd, int pri, eio_cb cb, void *data);
 eio_req *eio_fremovexattr (int fd, const char *name, int flags, int pri,
                            eio_cb cb, void *data);
+
+/* Requests 75 to 110.  at_flags are AT_* of fcntl.h, which the system call of
+ * the name takes, or that which takes flags. */
+
+/* faccessat(2): as the real user.  lchown, lutime and lchmod are as those
+ * above, but do not follow a link; lchmod: EOPNOTSUPP where links have no
+ * mode.  utimensat(2), futimens(2): times are two, which are copied; or null,
+ * for now. */
+eio_req *eio_access (const char *path, int mode, int pri, eio_cb cb,
+                     void *data);
+eio_req *eio_lchown (const char *path, eio_uid_t uid, eio_gid_t gid, int pri,
+                     eio_cb cb, void *data);
+eio_req *eio_lutime (const char *path, eio_tstamp atime, eio_tstamp mtime,
+                     int pri, eio_cb cb, void *data);
+eio_req *eio_utimens (const char *path, const struct timespec *times,
+                      int at_flags, int pri, eio_cb cb, void *data);
+eio_req *eio_futimens (int fd, const struct timespec *times, int pri,
+                       eio_cb cb, void *data);
+eio_req *eio_lchmod (const char *path, mode_t mode, int pri, eio_cb cb,
+                     void *data);
+
+/* renameat2(2): ENOSYS where that is missing, unless flags are 0.  linkat(2),
+ * unlinkat(2). */
+eio_req *eio_rename2 (const char *path, const char *new_path,
+                      unsigned int flags, int pri, eio_cb cb, void *data);
+eio_req *eio_link2 (const char *path, const char *new_path, int at_flags,
+                    int pri, eio_cb cb, void *data);
+eio_req *eio_unlink2 (const char *path, int at_flags, int pri, eio_cb cb,
+                      void *data);
+
+/* openat2(2) if there are resolve flags, EIO_RESOLVE_*: ENOSYS where that is
+ * missing; else openat(2).  The result is a descriptor that the caller owns. */
+eio_req *eio_open2 (const char *path, int flags, mode_t mode,
+                    unsigned int resolve, int pri, eio_cb cb, void *data);
+
+/* A new directory, or a new file, open for reading and writing and
+ * close-on-exec, whose name is path with other characters in place of the
+ * XXXXXX at its end; EINVAL without these.  The name is req->ptr1, a block of
+ * its own with EIO_FLAG_PTR1_FREE.  Cancelled ones are removed. */
+eio_req *eio_mkdtemp (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_mkstemp (const char *path, int pri, eio_cb cb, void *data);
+
+/* A file in dir that has no name; flags are open's, O_RDWR or O_WRONLY among
+ * them.  linkfd gives it one, unless there was O_EXCL, or the system could only
+ * remove its name: ENOENT. */
+eio_req *eio_tmpfile (const char *dir, int flags, mode_t mode, int pri,
+                      eio_cb cb, void *data);
+eio_req *eio_linkfd (int fd, const char *path, int pri, eio_cb cb,
+                     void *data);
+
+/* Makes path, and what is missing on the way, with the rights to go on.  The
+ * result is how many directories it made; those stay if it fails. */
+eio_req *eio_mkdirs (const char *path, mode_t mode, int pri, eio_cb cb,
+                     void *data);
+
+/* A directory in batches: opendir's callback gets it by eio_req_dir.
+ * readdir_next delivers, as eio_readdir does, entries that take max_bytes, but
+ * at least one, and 0 of them at the end; flags sort within the batch.  EBUSY:
+ * it is being read by another.  closedir frees it. */
+eio_req *eio_opendir (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_readdir_next (eio_dir *dir, size_t max_bytes, int flags, int pri,
+                           eio_cb cb, void *data);
+eio_req *eio_closedir (eio_dir *dir, int pri, eio_cb cb, void *data);
+
+/* A whole file, even in /proc.  save replaces it by a new one, at once; mode 0
+ * leaves it its mode.  EISDIR, EINVAL: it is no regular file. */
+eio_req *eio_load (const char *path, int pri, eio_cb cb, void *data);
+eio_req *eio_save (const char *path, const void *buf, size_t length,
+                   mode_t mode, int flags, int pri, eio_cb cb, void *data);
+
+/* Opens, syncs and closes: mostly a directory, after its names changed. */
+eio_req *eio_pathsync (const char *path, int pri, eio_cb cb, void *data);
+
+/* As eio_readdir with EIO_READDIR_DENTS: directories first, the type of each
+ * is known, and req->int3 is how many directories there are. */
+eio_req *eio_scandir (const char *path, int flags, int pri, eio_cb cb,
+                      void *data);
+
+/* Of one regular file.  copy fills the target, and removes it if that fails;
+ * move renames, or, across file systems, copies to a new file with
+ * EIO_COPY_ARCHIVE and only then replaces the target and removes the source:
+ * also of a symbolic link.  flags are EIO_COPY_*.  EINVAL, EISDIR: it is no
+ * file, or both are the same. */
+eio_req *eio_copy (const char *path, const char *new_path, int flags, int pri,
+                   eio_cb cb, void *data);
+eio_req *eio_move (const char *path, const char *new_path, int flags, int pri,
+                   eio_cb cb, void *data);
+
+/* The same, and those of the requests before, with paths that are relative to a
+ * wd.  With two paths, there is one for each; what a symlink contains is
+ * relative to nothing. */
+eio_req *eio_wd_open_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_open_at (eio_wd wd, const char *path, int flags, mode_t mode,
+                      int pri, eio_cb cb, void *data);
+eio_req *eio_slurp_at (eio_wd wd, const char *path, void *buf, size_t length,
+                       off_t offset, int pri, eio_cb cb, void *data);
+eio_req *eio_stat_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                      void *data);
+eio_req *eio_lstat_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                       void *data);
+eio_req *eio_statvfs_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_truncate_at (eio_wd wd, const char *path, off_t offset, int pri,
+                          eio_cb cb, void *data);
+eio_req *eio_chmod_at (eio_wd wd, const char *path, mode_t mode, int pri,
+                       eio_cb cb, void *data);
+eio_req *eio_chown_at (eio_wd wd, const char *path, eio_uid_t uid,
+                       eio_gid_t gid, int pri, eio_cb cb, void *data);
+eio_req *eio_utime_at (eio_wd wd, const char *path, eio_tstamp atime,
+                       eio_tstamp mtime, int pri, eio_cb cb, void *data);
+eio_req *eio_readlink_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                          void *data);
+eio_req *eio_realpath_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                          void *data);
+eio_req *eio_unlink_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                        void *data);
+eio_req *eio_rmdir_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                       void *data);
+eio_req *eio_mkdir_at (eio_wd wd, const char *path, mode_t mode, int pri,
+                       eio_cb cb, void *data);
+eio_req *eio_mknod_at (eio_wd wd, const char *path, mode_t mode, dev_t dev,
+                       int pri, eio_cb cb, void *data);
+eio_req *eio_link_at (eio_wd wd, const char *path, eio_wd new_wd,
+                      const char *new_path, int pri, eio_cb cb, void *data);
+eio_req *eio_symlink_at (eio_wd wd, const char *path, eio_wd new_wd,
+                         const char *new_path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_rename_at (eio_wd wd, const char *path, eio_wd new_wd,
+                        const char *new_path, int pri, eio_cb cb, void *data);
+eio_req *eio_readdir_at (eio_wd wd, const char *path, int flags, int pri,
+                         eio_cb cb, void *data);
+eio_req *eio_access_at (eio_wd wd, const char *path, int mode, int pri,
+                        eio_cb cb, void *data);
+eio_req *eio_lchown_at (eio_wd wd, const char *path, eio_uid_t uid,
+                        eio_gid_t gid, int pri, eio_cb cb, void *data);
+eio_req *eio_lutime_at (eio_wd wd, const char *path, eio_tstamp atime,
+                        eio_tstamp mtime, int pri, eio_cb cb, void *data);
+eio_req *eio_utimens_at (eio_wd wd, const char *path,
+                         const struct timespec *times, int at_flags,
+                         int pri, eio_cb cb, void *data);
+eio_req *eio_lchmod_at (eio_wd wd, const char *path, mode_t mode, int pri,
+                        eio_cb cb, void *data);
+eio_req *eio_rename2_at (eio_wd wd, const char *path, eio_wd new_wd,
+                         const char *new_path, unsigned int flags, int pri,
+                         eio_cb cb, void *data);
+eio_req *eio_link2_at (eio_wd wd, const char *path, eio_wd new_wd,
+                       const char *new_path, int at_flags, int pri, eio_cb cb,
+                       void *data);
+eio_req *eio_unlink2_at (eio_wd wd, const char *path, int at_flags, int pri,
+                         eio_cb cb, void *data);
+eio_req *eio_open2_at (eio_wd wd, const char *path, int flags, mode_t mode,
+                       unsigned int resolve, int pri, eio_cb cb, void *data);
+eio_req *eio_mkdtemp_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_mkstemp_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_tmpfile_at (eio_wd wd, const char *dir, int flags, mode_t mode,
+                         int pri, eio_cb cb, void *data);
+eio_req *eio_linkfd_at (eio_wd wd, int fd, const char *path, int pri,
+                        eio_cb cb, void *data);
+eio_req *eio_mkdirs_at (eio_wd wd, const char *path, mode_t mode, int pri,
+                        eio_cb cb, void *data);
+eio_req *eio_opendir_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                         void *data);
+eio_req *eio_load_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                      void *data);
+eio_req *eio_save_at (eio_wd wd, const char *path, const void *buf,
+                      size_t length, mode_t mode, int flags, int pri,
+                      eio_cb cb, void *data);
+eio_req *eio_pathsync_at (eio_wd wd, const char *path, int pri, eio_cb cb,
+                          void *data);
+eio_req *eio_scandir_at (eio_wd wd, const char *path, int flags, int pri,
+                         eio_cb cb, void *data);
+eio_req *eio_copy_at (eio_wd wd, const char *path, eio_wd new_wd,
+                      const char *new_path, int flags, int pri, eio_cb cb,
+                      void *data);
+eio_req *eio_move_at (eio_wd wd, const char *path, eio_wd new_wd,
+                      const char *new_path, int flags, int pri, eio_cb cb,
+                      void *data);
 
 #endif /* EIO_NO_WRAPPERS */
 

@@ -78,6 +78,27 @@ static const number new_types[] = {
   N (offsetof (struct eio_extent, flags), 24),
 };
 
+static const number path_request_types[] = {
+  N (EIO_ACCESS, 75), N (EIO_LCHOWN, 76), N (EIO_LUTIME, 77),
+  N (EIO_UTIMENS, 78), N (EIO_FUTIMENS, 79), N (EIO_LCHMOD, 80),
+  N (EIO_RENAME2, 81), N (EIO_LINK2, 82), N (EIO_UNLINK2, 83),
+  N (EIO_OPEN2, 84), N (EIO_MKDTEMP, 85), N (EIO_MKSTEMP, 86),
+  N (EIO_TMPFILE, 87), N (EIO_LINKFD, 88), N (EIO_MKDIRS, 89),
+  N (EIO_OPENDIR, 90), N (EIO_READDIR_NEXT, 91), N (EIO_CLOSEDIR, 92),
+  N (EIO_LOAD, 93), N (EIO_SAVE, 94), N (EIO_PATHSYNC, 95),
+  N (EIO_SCANDIR, 96), N (EIO_COPY, 97), N (EIO_MOVE, 98),
+  N (EIO_REQ_TYPE_NUM, 111),
+
+  N (EIO_RESOLVE_NO_XDEV, 0x01), N (EIO_RESOLVE_NO_MAGICLINKS, 0x02),
+  N (EIO_RESOLVE_NO_SYMLINKS, 0x04), N (EIO_RESOLVE_BENEATH, 0x08),
+  N (EIO_RESOLVE_IN_ROOT, 0x10), N (EIO_RESOLVE_CACHED, 0x20),
+  N (EIO_SAVE_SYNC, 1),
+
+  N (EIO_COPY_EXCL, 1), N (EIO_COPY_XATTR, 2), N (EIO_COPY_OWNER, 4),
+  N (EIO_COPY_TIMES, 8), N (EIO_COPY_SYNC, 16), N (EIO_COPY_CLONE_ONLY, 32),
+  N (EIO_COPY_ARCHIVE, 14),
+};
+
 static const number other_enums[] = {
   N (EIO_PRI_MIN, -4), N (EIO_PRI_DEFAULT, 0), N (EIO_PRI_MAX, 4),
 
@@ -360,6 +381,73 @@ static const function functions[] = {
   W (eio_fsetxattr, int, const char *, const void *, size_t, int),
   W (eio_flistxattr, int),
   W (eio_fremovexattr, int, const char *, int),
+
+  F (eio_req_dir, eio_dir *(*)(const eio_req *)),
+  W (eio_access, const char *, int),
+  W (eio_lchown, const char *, eio_uid_t, eio_gid_t),
+  W (eio_lutime, const char *, eio_tstamp, eio_tstamp),
+  W (eio_utimens, const char *, const struct timespec *, int),
+  W (eio_futimens, int, const struct timespec *),
+  W (eio_lchmod, const char *, mode_t),
+  W (eio_rename2, const char *, const char *, unsigned int),
+  W (eio_link2, const char *, const char *, int),
+  W (eio_unlink2, const char *, int),
+  W (eio_open2, const char *, int, mode_t, unsigned int),
+  W (eio_mkdtemp, const char *),
+  W (eio_mkstemp, const char *),
+  W (eio_tmpfile, const char *, int, mode_t),
+  W (eio_linkfd, int, const char *),
+  W (eio_mkdirs, const char *, mode_t),
+  W (eio_opendir, const char *),
+  W (eio_readdir_next, eio_dir *, size_t, int),
+  W (eio_closedir, eio_dir *),
+  W (eio_load, const char *),
+  W (eio_save, const char *, const void *, size_t, mode_t, int),
+  W (eio_pathsync, const char *),
+  W (eio_scandir, const char *, int),
+  W (eio_copy, const char *, const char *, int),
+  W (eio_move, const char *, const char *, int),
+  W (eio_wd_open_at, eio_wd, const char *),
+  W (eio_open_at, eio_wd, const char *, int, mode_t),
+  W (eio_slurp_at, eio_wd, const char *, void *, size_t, off_t),
+  W (eio_stat_at, eio_wd, const char *),
+  W (eio_lstat_at, eio_wd, const char *),
+  W (eio_statvfs_at, eio_wd, const char *),
+  W (eio_truncate_at, eio_wd, const char *, off_t),
+  W (eio_chmod_at, eio_wd, const char *, mode_t),
+  W (eio_chown_at, eio_wd, const char *, eio_uid_t, eio_gid_t),
+  W (eio_utime_at, eio_wd, const char *, eio_tstamp, eio_tstamp),
+  W (eio_readlink_at, eio_wd, const char *),
+  W (eio_realpath_at, eio_wd, const char *),
+  W (eio_unlink_at, eio_wd, const char *),
+  W (eio_rmdir_at, eio_wd, const char *),
+  W (eio_mkdir_at, eio_wd, const char *, mode_t),
+  W (eio_mknod_at, eio_wd, const char *, mode_t, dev_t),
+  W (eio_link_at, eio_wd, const char *, eio_wd, const char *),
+  W (eio_symlink_at, eio_wd, const char *, eio_wd, const char *),
+  W (eio_rename_at, eio_wd, const char *, eio_wd, const char *),
+  W (eio_readdir_at, eio_wd, const char *, int),
+  W (eio_access_at, eio_wd, const char *, int),
+  W (eio_lchown_at, eio_wd, const char *, eio_uid_t, eio_gid_t),
+  W (eio_lutime_at, eio_wd, const char *, eio_tstamp, eio_tstamp),
+  W (eio_utimens_at, eio_wd, const char *, const struct timespec *, int),
+  W (eio_lchmod_at, eio_wd, const char *, mode_t),
+  W (eio_rename2_at, eio_wd, const char *, eio_wd, const char *, unsigned int),
+  W (eio_link2_at, eio_wd, const char *, eio_wd, const char *, int),
+  W (eio_unlink2_at, eio_wd, const char *, int),
+  W (eio_open2_at, eio_wd, const char *, int, mode_t, unsigned int),
+  W (eio_mkdtemp_at, eio_wd, const char *),
+  W (eio_mkstemp_at, eio_wd, const char *),
+  W (eio_tmpfile_at, eio_wd, const char *, int, mode_t),
+  W (eio_linkfd_at, eio_wd, int, const char *),
+  W (eio_mkdirs_at, eio_wd, const char *, mode_t),
+  W (eio_opendir_at, eio_wd, const char *),
+  W (eio_load_at, eio_wd, const char *),
+  W (eio_save_at, eio_wd, const char *, const void *, size_t, mode_t, int),
+  W (eio_pathsync_at, eio_wd, const char *),
+  W (eio_scandir_at, eio_wd, const char *, int),
+  W (eio_copy_at, eio_wd, const char *, eio_wd, const char *, int),
+  W (eio_move_at, eio_wd, const char *, eio_wd, const char *, int),
 };
 
 /* clang-format on */
@@ -369,6 +457,7 @@ START_TEST (request_types_have_their_numbers)
   ck_assert_int_eq (LENGTH (request_types), 50);
   check_numbers (request_types, LENGTH (request_types));
   check_numbers (new_types, LENGTH (new_types));
+  check_numbers (path_request_types, LENGTH (path_request_types));
 }
 END_TEST
 

@@ -67,6 +67,8 @@ forbid (const char *name)
 #define futimes(...)             forbid ("futimes")
 #define utimes(...)              forbid ("utimes")
 #define posix_close(...)         forbid ("posix_close")
+#define flistxattr(...)          forbid ("flistxattr")
+#define copy_file_range(...)     forbid ("copy_file_range")
 #define syscall(...)             forbid ("syscall")
 #define prctl(...)               forbid ("prctl")
 
@@ -85,7 +87,8 @@ forbid (const char *name)
     || defined HAVE_SYS_SYNCFS || defined HAVE_PRCTL_SET_NAME \
     || defined HAVE_POSIX_CLOSE || defined HAVE_RENAMEAT2 \
     || defined HAVE_STDINT_H || defined HAVE_SYS_SYSCALL_H \
-    || defined HAVE_SYS_PRCTL_H
+    || defined HAVE_SYS_PRCTL_H || defined HAVE_COPY_FILE_RANGE \
+    || defined HAVE_XATTR
 # define SOME_HAVE 1
 #else
 # define SOME_HAVE 0
@@ -261,6 +264,37 @@ START_TEST (rename_with_flags_is_enosys)
     }
   OK (0, eio_rename (file, other, TAIL));
   ck_assert_int_eq (access (other, F_OK), 0);
+}
+END_TEST
+
+START_TEST (paths_need_no_have_names)
+{
+  const struct timespec times[2] = { { 1, 2 }, { 3, 4 } };
+  const char *template = scratch_path ("x-XXXXXX");
+  outcome o;
+  start ();
+  FAILS (ENOSYS, eio_rename2 (file, other, EIO_RENAME_NOREPLACE, TAIL));
+  OK (0, eio_rename2 (file, other, 0, TAIL));
+  FAILS (ENOSYS, eio_open2 (other, O_RDONLY, 0, EIO_RESOLVE_BENEATH, TAIL));
+  o = finished (eio_open2 (other, O_RDONLY, 0, 0, TAIL));
+  ck_assert_int_ge (o.result, 0);
+  close ((int)o.result);
+  o = finished (eio_mkstemp (template, TAIL));
+  ck_assert_int_ge (o.result, 0);
+  close ((int)o.result);
+  OK (0, eio_mkdtemp (template, TAIL));
+  o = finished (eio_tmpfile (scratch (), O_RDWR, 0600, TAIL));
+  ck_assert_int_ge (o.result, 0);
+  close ((int)o.result);
+  OK (0, eio_save (file, "abc", 3, 0, EIO_SAVE_SYNC, TAIL));
+  OK (3, eio_load (file, TAIL));
+  OK (0, eio_utimens (file, times, 0, TAIL));
+  OK (0, eio_pathsync (scratch (), TAIL));
+  OK (4, eio_scandir (scratch (), 0, TAIL));
+  OK (0, eio_copy (other, file, EIO_COPY_ARCHIVE, TAIL));
+  OK (5000, eio_load (file, TAIL));
+  OK (0, eio_move (file, scratch_path ("moved"), EIO_COPY_EXCL, TAIL));
+  FAILS (ENOENT, eio_load (file, TAIL));
 }
 END_TEST
 
@@ -469,6 +503,7 @@ main (void)
   tcase_add_test (tc, syncfs_syncs_all_and_is_enosys);
   tcase_add_test (tc, fallocate_is_enosys);
   tcase_add_test (tc, rename_with_flags_is_enosys);
+  tcase_add_test (tc, paths_need_no_have_names);
   tcase_add_test (tc, times_can_be_set);
   tcase_add_test (tc, files_are_read_and_written);
   tcase_add_test (tc, directories_are_read);
