@@ -53,6 +53,7 @@ extern "C" {
 # define EIO_STRUCT_STATVFS struct statvfs
 #endif
 
+struct timespec;
 typedef struct eio_req    eio_req;
 typedef struct eio_dirent eio_dirent;
 typedef struct eio_dir    eio_dir;  /* see EIO_OPENDIR */
@@ -412,7 +413,12 @@ struct eio_dirent
   eio_ino_t inode;
 };
 
-/* What EIO_STATX and EIO_FSTATX deliver.  What is not in mask is 0. */
+/* What EIO_STATX and EIO_FSTATX deliver.  What is not in mask is 0.  C99 without
+ * POSIX has no struct timespec; then this is incomplete. */
+#if !defined __STRICT_ANSI__ || defined _POSIX_C_SOURCE \
+  || defined _XOPEN_SOURCE || defined _GNU_SOURCE || defined _DEFAULT_SOURCE \
+  || (defined __STDC_VERSION__ && __STDC_VERSION__ >= 201112L) \
+  || (defined __cplusplus && __cplusplus >= 201103L)
 struct eio_statx
 {
   uint32_t mask;    /* EIO_STATX_*: what of the rest is filled */
@@ -435,6 +441,9 @@ struct eio_statx
   struct timespec ctime;    /* change of status */
   struct timespec mtime;    /* change of contents */
 };
+#else
+struct eio_statx;
+#endif
 
 /* A part of a file that is in one piece on the disk; in bytes. */
 struct eio_extent
