@@ -341,4 +341,15 @@ variant structs \
 variant all -DHOST_OWN -DEIO_NO_WRAPPERS '-DEIO_CONFIG_H="own.h"' \
   -DHOST_SYSTEM_FIRST -DEIO_STACKSIZE=65536
 
+# The header alone, before all others, of strict standards too.
+echo '#include "eio.h"' >header.c
+for cc in "$CC" $others
+do
+  for std in c90 c99 c11 gnu99
+  do
+    try $cc -std=$std -Wall -Wextra -Werror -I. -fsyntax-only header.c
+  done
+done
+echo "header: ok"
+
 echo "$count compilations and runs"
