@@ -5430,7 +5430,7 @@ eio_page_align (void **addr, size_t *length)
   size_t mask = eio_sys_page_size () - 1;
   size_t lead = (size_t)*addr & mask;
 
-  *addr = (char *)*addr - lead;
+  *addr = (void *)((size_t)*addr - lead); /* it may be null */
   *length = (*length + lead + mask) & ~mask;
 }
 
@@ -6143,7 +6143,7 @@ enum
 static ssize_t
 eio__transfer (const eio_req *req, size_t done, size_t count, int writes)
 {
-  char *buf = (char *)req->ptr2 + done;
+  void *buf = (void *)((size_t)req->ptr2 + done); /* it may be null */
   off_t offset = req->offs + (off_t)done;
 
   if (req->offs < 0)
