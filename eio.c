@@ -6542,7 +6542,7 @@ eio__munlockall (eio_req *req)
 /* In steps, so that cancellation is noticed. The other bits of each byte are
  * not the same everywhere. */
 static int
-eio__look_at_pages (const eio_req *req, char *addr, size_t count,
+eio__look_at_pages (const eio_req *req, size_t addr, size_t count,
                     unsigned char *pages)
 {
   enum { EIO__MINCORE_STEP = 1 << 16 };
@@ -6556,7 +6556,7 @@ eio__look_at_pages (const eio_req *req, char *addr, size_t count,
           return -1;
         }
       n = count - i < EIO__MINCORE_STEP ? count - i : EIO__MINCORE_STEP;
-      if (eio_sys_mincore (addr + i * page, n * page, pages + i))
+      if (eio_sys_mincore ((void *)(addr + i * page), n * page, pages + i))
         return -1;
     }
   for (i = 0; i < count; ++i)
@@ -6602,7 +6602,7 @@ eio__mincore (eio_req *req)
       return -1;
     }
 
-  res = eio__look_at_pages (req, addr, count, pages);
+  res = eio__look_at_pages (req, (size_t)addr, count, pages);
   if (pages != req->ptr2)
     eio__give_buffer (req, pages, res);
   return res ? res : (eio_ssize_t)count;

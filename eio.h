@@ -413,8 +413,8 @@ struct eio_dirent
   eio_ino_t inode;
 };
 
-/* What EIO_STATX and EIO_FSTATX deliver.  What is not in mask is 0.  C99 without
- * POSIX has no struct timespec; then this is incomplete. */
+/* What EIO_STATX and EIO_FSTATX deliver.  What is not in mask is 0.  C99
+ * without POSIX has no struct timespec; then this is incomplete. */
 #if !defined __STRICT_ANSI__ || defined _POSIX_C_SOURCE \
   || defined _XOPEN_SOURCE || defined _GNU_SOURCE || defined _DEFAULT_SOURCE \
   || (defined __STDC_VERSION__ && __STDC_VERSION__ >= 201112L) \
