@@ -9356,7 +9356,8 @@ eio__rest (etp_pool *begin, int how, unsigned long long end)
     }
   do
     rests = eio__drain (begin, end)
-            && (ecb_load_relaxed (begin->over) || eio__dismiss_all (begin, end));
+            && (ecb_load_relaxed (begin->over)
+                || eio__dismiss_all (begin, end));
   while (rests && eio__count_left (begin));
   if (ecb_load_relaxed (begin->over) == ETP_INHERITED)
     return 1;
@@ -9454,8 +9455,8 @@ eio__make_pool (void (*want_poll) (void *), void (*done_poll) (void *),
   return pool;
 }
 
-/* The first life of a pool that the host made. What is on no list is the default
- * pool, or was: eio_init and eio_shutdown make its address another. */
+/* The first life of a pool that the host made. What is on no list is the
+ * default pool, or was: eio_init and eio_shutdown make its address another. */
 static etp_pool *
 eio__find_pool (const eio_pool *pool)
 {
