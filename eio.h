@@ -454,6 +454,13 @@ struct eio_extent
   uint32_t flags;    /* EIO_EXTENT_* */
 };
 
+/* How far a request is.  The totals are 0 while they are not known. */
+struct eio_progress
+{
+  uint64_t bytes_done, bytes_total;
+  uint64_t entries_done, entries_total;
+};
+
 /*****************************************************************************
  * 2  Requests                                                               *
  *****************************************************************************/

@@ -3,9 +3,9 @@
 # Copyright (c) 2026 The libeio authors
 
 # The reference and the README are true as far as a compiler can tell:
-# doc/eio.pod is well-formed, documents every function and constant of eio.h
-# and no others, its prototypes agree with eio.h, and all examples compile
-# without warnings.  Those that are programs are linked and run, if the
+# doc/eio.pod is well-formed, documents every function and constant of eio.h and
+# eiotree.h and no others, its prototypes agree with them, and all examples
+# compile without warnings.  Those that are programs are linked and run, if the
 # library has been built.
 #
 # In the pod, a line "=for eio KIND" precedes each verbatim block; a block
@@ -18,7 +18,7 @@
 #   file              what a source file contains, after the usual includes
 #   embed             a source file that includes eio.c
 #   fragment          the body of a function; it may use the variables below
-#   prototype         declarations, which have to agree with eio.h
+#   prototype         declarations, which have to agree with the headers
 #   text              not C
 #
 # "linux" means: only there.  In the README, blocks of the language c are
@@ -31,7 +31,7 @@ export LC_ALL
 
 pod=$top_srcdir/doc/eio.pod
 readme=$top_srcdir/README.md
-header=$top_srcdir/eio.h
+headers="$top_srcdir/eio.h $top_srcdir/eiotree.h"
 
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
@@ -57,7 +57,7 @@ cat >"$tmp/usual.h" <<'END'
 #include <sys/statvfs.h>
 #include <sys/types.h>
 #include <unistd.h>
-#include <eio.h>
+#include <eiotree.h>
 END
 cat >"$tmp/variables.h" <<'END'
 eio_req *req;
@@ -161,7 +161,8 @@ blocks_of ()
 
 # --- Names ----------------------------------------------------------------
 
-# The code of eio.h, without comments.
+# The code of the headers, without comments.
+# shellcheck disable=SC2086 # they are two
 awk '
   {
     line = $0
@@ -183,7 +184,7 @@ awk '
         }
     print line
   }
-' "$header" >"$tmp/eio.h"
+' $headers >"$tmp/code"
 
 # The words, as C sees them, of stdin, and the functions that are declared in
 # it.
@@ -204,13 +205,14 @@ functions ()
   ' | sort -u
 }
 
-# Functions; enumerators and macros.  EIO_H_ and EIO_CANCEL_T are private.
-functions <"$tmp/eio.h" >"$tmp/functions"
+# Functions; enumerators and macros.  EIO_H_, EIOTREE_H_ and EIO_CANCEL_T are
+# private.
+functions <"$tmp/code" >"$tmp/functions"
 awk '
   { sub (/^# *define/, "#define") }
   $1 == "#define" { sub (/[(].*/, "", $2); print $2 }
   $1 ~ /^EIO_[A-Z0-9_]+$/ && $2 == "=" { print $1 }
-' "$tmp/eio.h" | grep -v -e '^EIO_H_$' -e '^EIO_CANCEL_T$' |
+' "$tmp/code" | grep -v -e '^EIO_H_$' -e '^EIOTREE_H_$' -e '^EIO_CANCEL_T$' |
   sort -u >"$tmp/constants"
 
 [ "$(wc -l <"$tmp/functions")" -ge 72 ] || fail "eio.h: too few functions"
@@ -236,10 +238,10 @@ names_missing "$tmp/functions" "$tmp/headings" "no heading in doc/eio.pod"
 names_missing "$tmp/functions" "$tmp/declared" "no prototype in doc/eio.pod"
 names_missing "$tmp/constants" "$tmp/headings" "no heading in doc/eio.pod"
 
-# What the text names has to exist, in eio.h or for embedders.  Names that
+# What the text names has to exist, in the headers or for embedders.  Names that
 # end in _ stand for several.
 {
-  words <"$tmp/eio.h"
+  words <"$tmp/code"
   for word in EIO_CONFIG_H EIO_STACKSIZE EIO_PATH_MIN EIO_PROBES EIO_FINISH \
     EIO_DESTROY EIO_FEED EIO_POOL EIO_ENOSYS eio_page_align
   do

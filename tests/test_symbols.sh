@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The libeio authors
 
-# libeio.so exports the functions that eio.h declares, each with a version,
-# and nothing else; libeio.a has no other global names either.
+# libeio.so exports the functions that eio.h and eiotree.h declare, each with a
+# version, and nothing else; libeio.a has no other global names either.
 
 : "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}" "${NM:=nm}"
 
@@ -26,7 +26,7 @@ complain ()
   sed 's/^/  /' "$1"
 }
 
-echo '#include "eio.h"' >"$tmp/api.c"
+echo '#include "eiotree.h"' >"$tmp/api.c"
 $CC $CPPFLAGS -I"$top_srcdir" -E -P "$tmp/api.c" | tr '\n' ' ' |
   grep -Eo '\beio_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u >"$tmp/api"
 
@@ -39,10 +39,10 @@ awk '{ print $2 }' "$tmp/nm" | sort >"$tmp/so"
 [ "$(wc -l <"$tmp/api")" -ge 72 ] || { echo "eio.h: too few"; exit 99; }
 
 comm -23 "$tmp/api" "$tmp/so" >"$tmp/missing"
-complain "$tmp/missing" "declared in eio.h, but not exported"
+complain "$tmp/missing" "declared, but not exported"
 
 comm -13 "$tmp/api" "$tmp/so" >"$tmp/extra"
-complain "$tmp/extra" "exported, but not declared in eio.h"
+complain "$tmp/extra" "exported, but not declared"
 
 awk '$1 != "T"' "$tmp/nm" >"$tmp/data"
 complain "$tmp/data" "exported, but no functions"
@@ -59,7 +59,7 @@ then
   $NM -g --defined-only "$top_builddir/.libs/libeio.a" |
     awk 'NF == 3 && $3 !~ /^__/ { print $3 }' | sort >"$tmp/a"
   comm -13 "$tmp/api" "$tmp/a" >"$tmp/global"
-  complain "$tmp/global" "global in libeio.a, but not declared in eio.h"
+  complain "$tmp/global" "global in libeio.a, but not declared"
 fi
 
 echo "$(wc -l <"$tmp/so") functions exported"
