@@ -140,6 +140,7 @@ run ()
 {
   options=
   [ "$3" = libeio ] || options=-s
+  : >"$work/address" # not the last one's
   # shellcheck disable=SC2086 # none or one
   "$work/fileserver" -p 0 -w "$workers" $options "$work/root" \
     >"$work/address" &
