@@ -13,7 +13,7 @@
  *   6  Going on: what is to be done next, on the poll thread                *
  *   7  Jobs: what happens to them                                           *
  *   8  Groups: beginning and end                                            *
- *   9  Removing   10  Walking   11  Public functions                        *
+ *   9  Removing   10  Walking   11  Copying   12  Public functions          *
  *                                                                           *
  * A tree is a group with room for a number of jobs, which are EIO_CUSTOM    *
  * requests. A job belongs to one directory: it reads a batch of its entries *
@@ -56,8 +56,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#if HAVE_XATTR
+# include <sys/xattr.h>
+#endif
 
 /*****************************************************************************
  * 1  Types                                                                  *
@@ -93,6 +97,21 @@ typedef struct eio__treedir eio__treedir;
 typedef struct eio__treebatch eio__treebatch;
 typedef struct eio__treejob eio__treejob;
 
+/* Of a directory, and of what it is copied to; without that, only the first
+ * is used. Both are open, or none. */
+typedef struct
+{
+  int at[2];
+} eio__treefds;
+
+typedef struct
+{
+  dev_t dev;
+  ino_t ino;
+} eio__treeid;
+
+static const eio__treefds eio__tree_no_fds = { { -1, -1 } };
+
 /* A directory, from when its name is found until it has been left. The top is
  * above the root: what the path's last name is in. */
 struct eio__treedir
@@ -104,12 +123,11 @@ struct eio__treedir
   DIR *stream;                 /* while it is being read, between jobs */
   struct stat *st;             /* what entry is to get after its contents */
   ino_t inode;                 /* as the entry says */
-  dev_t dev;                   /* identity, once opened has been set */
-  ino_t ino;
-  int fd;
+  eio__treeid id[2];           /* once opened has been set */
+  eio__treefds fds;
   unsigned int kids;  /* directories in it that are not gone */
   unsigned int jobs;  /* and batches, that are under way */
-  unsigned int pins;  /* jobs that use fd */
+  unsigned int pins;  /* jobs that use fds */
   unsigned int climbs; /* jobs that are going to open it from below */
   unsigned char rescans;
   unsigned char todo;   /* EIO__TREE_*: it is on the stack for that */
@@ -164,22 +182,21 @@ struct eio__treejob
   int from, to; /* WORK */
 
   /* For the worker: descriptors of others, which are pinned. */
-  int base_fd;
-  int dir_fd; /* or -1 */
+  eio__treefds base_fds;
+  eio__treefds dir_fds; /* or none */
 
   /* The job's own, until its end hands them on. */
-  int new_parent_fd, new_fd;
+  eio__treefds new_parent_fds, new_fds;
   DIR *stream;
-  int closing[2];
+  int closing[4];
 
   /* The outcome. */
   int error;
   int end;     /* of the directory */
   int foreign; /* the directory is on another device */
   int lost;    /* ".." did not lead to the parent */
-  dev_t dev;   /* of the directory that was opened */
-  ino_t ino;
-  struct stat st; /* BEGIN */
+  eio__treeid id[2]; /* of the directory that was opened */
+  struct stat st;    /* BEGIN, and that directory's */
 };
 
 /* What makes a kind of tree. */
@@ -193,9 +210,13 @@ typedef struct
   /* Whether that is to be called for it.  [any thread] */
   int (*wants) (const eio__tree *tree, const eio__treeentry *entry);
 
+  /* Makes what a directory is copied to, unless it is there.  [worker] */
+  int (*enter) (eio__treejob *job, int in);
+
   /* Leaves a directory: 0, or -1 with errno. Null: there is nothing to do.
    * [worker] */
   int (*leave) (eio__treejob *job, int parent_fd);
+  int leaves_open; /* it needs the directory, else what that is in */
 
   /* It could not be opened: 0 if that is all right.  [worker] */
   int (*unopened) (eio__treejob *job, int parent_fd, int error);
@@ -214,6 +235,7 @@ struct eio__tree
   eio_cb cb;
   int (*entry) (eio_req *walk, const char *dir, const eio_dirent *dirent,
                 const char *name, const struct stat *st);
+  int sides; /* 2: something is copied */
   int flags;
   int stat;   /* entries need a status */
   int follow; /* links */
@@ -242,6 +264,7 @@ struct eio__tree
   unsigned int nerrors, errors_room;
 
   uint64_t ndone; /* entries; atomic: eio_tree_progress */
+  uint64_t bytes; /* copied; the same */
   int complete;   /* atomic, too */
 
   /* The path of one directory, for entry. */
@@ -251,6 +274,7 @@ struct eio__tree
 
   char *given;     /* as the caller said, */
   char *in, *name; /* what its last name is in, and that name */
+  char *to_given, *to_in, *to_name; /* the same of the target */
   eio__treejob jobs[];
 };
 
@@ -366,7 +390,7 @@ eio__tree_make_dir (eio__tree *tree, eio__treedir *parent, const char *name)
   if (!dir)
     return 0;
   memcpy (dir->name, name, size);
-  dir->fd = -1;
+  dir->fds = eio__tree_no_fds;
   dir->parent = parent;
   if (parent)
     ++parent->kids;
@@ -389,6 +413,14 @@ eio__tree_discard_fd (eio__tree *tree, int fd)
     close (fd);
 }
 
+static void
+eio__tree_discard_fds (eio__tree *tree, eio__treefds *fds)
+{
+  eio__tree_discard_fd (tree, fds->at[0]);
+  eio__tree_discard_fd (tree, fds->at[1]);
+  *fds = eio__tree_no_fds;
+}
+
 static int
 eio__tree_is_fixed (const eio__tree *tree, const eio__treedir *dir)
 {
@@ -398,7 +430,7 @@ eio__tree_is_fixed (const eio__tree *tree, const eio__treedir *dir)
 static int
 eio__tree_is_open (const eio__tree *tree, const eio__treedir *dir)
 {
-  return dir->fd >= 0 || dir == tree->top;
+  return dir->fds.at[0] >= 0 || dir == tree->top;
 }
 
 static void
@@ -431,26 +463,31 @@ eio__tree_link_open (eio__tree *tree, eio__treedir *dir)
 static void
 eio__tree_touch (eio__tree *tree, eio__treedir *dir)
 {
-  if (!eio__tree_is_fixed (tree, dir) && dir->fd >= 0)
+  if (!eio__tree_is_fixed (tree, dir) && dir->fds.at[0] >= 0)
     {
       eio__tree_unlink_open (tree, dir);
       eio__tree_link_open (tree, dir);
     }
 }
 
-/* Takes its descriptor away from a directory. */
-static int
-eio__tree_take_fd (eio__tree *tree, eio__treedir *dir)
+/* Takes its descriptors away from a directory. */
+static eio__treefds
+eio__tree_take_fds (eio__tree *tree, eio__treedir *dir)
 {
-  int fd = dir->fd;
+  eio__treefds fds = dir->fds;
 
-  if (fd >= 0)
-    {
-      if (!eio__tree_is_fixed (tree, dir))
-        eio__tree_unlink_open (tree, dir);
-      dir->fd = -1;
-    }
-  return fd;
+  if (fds.at[0] >= 0 && !eio__tree_is_fixed (tree, dir))
+    eio__tree_unlink_open (tree, dir);
+  dir->fds = eio__tree_no_fds;
+  return fds;
+}
+
+static void
+eio__tree_close_dir (eio__tree *tree, eio__treedir *dir)
+{
+  eio__treefds fds = eio__tree_take_fds (tree, dir);
+
+  eio__tree_discard_fds (tree, &fds);
 }
 
 /* Closes the directory that was used least recently, but for those that are
@@ -464,21 +501,22 @@ eio__tree_evict (eio__tree *tree)
     dir = dir->newer;
   if (!dir)
     return 0;
-  eio__tree_discard_fd (tree, eio__tree_take_fd (tree, dir));
+  eio__tree_close_dir (tree, dir);
   return 1;
 }
 
 static void
-eio__tree_give_fd (eio__tree *tree, eio__treedir *dir, int fd)
+eio__tree_give_fds (eio__tree *tree, eio__treedir *dir, eio__treefds *fds)
 {
-  if (fd < 0)
+  if (fds->at[0] < 0)
     return;
-  if (dir->fd >= 0)
+  if (dir->fds.at[0] >= 0)
     {
-      eio__tree_discard_fd (tree, fd); /* another job was faster */
+      eio__tree_discard_fds (tree, fds); /* another job was faster */
       return;
     }
-  dir->fd = fd;
+  dir->fds = *fds;
+  *fds = eio__tree_no_fds;
   if (!eio__tree_is_fixed (tree, dir))
     eio__tree_link_open (tree, dir);
   while (tree->nopen > tree->may_open && eio__tree_evict (tree))
@@ -512,7 +550,7 @@ eio__tree_free_dir (eio__tree *tree, eio__treedir *dir)
     dir->after->before = dir->before;
   if (dir->stream)
     closedir (dir->stream);
-  eio__tree_discard_fd (tree, eio__tree_take_fd (tree, dir));
+  eio__tree_close_dir (tree, dir);
   free (dir->st);
   free (dir);
 }
@@ -553,42 +591,95 @@ eio__tree_close_quietly (int fd)
   errno = saved;
 }
 
+static void
+eio__tree_close_fds (eio__treefds *fds)
+{
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    if (fds->at[i] >= 0)
+      eio__tree_close_quietly (fds->at[i]);
+  *fds = eio__tree_no_fds;
+}
+
+static const char *
+eio__tree_name (const eio__tree *tree, const eio__treedir *dir, int side)
+{
+  return side && dir == tree->root ? tree->to_name : dir->name;
+}
+
 /* Of a directory that is no link, unless one is followed. */
 static int
-eio__tree_open_name (const eio__treedir *dir, int in)
+eio__tree_open_name (int in, const char *name, int follow)
 {
   int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
-              | (dir->link ? 0 : O_NOFOLLOW);
+              | (follow ? 0 : O_NOFOLLOW);
   int fd;
 
   do
-    fd = openat (in, dir->name, flags);
+    fd = openat (in, name, flags);
   while (fd < 0 && errno == EINTR);
   return fd;
 }
 
-/* Keeps fd if it is that directory, else closes it and fails with ENOENT. */
 static int
-eio__tree_check (const eio__treedir *dir, int fd)
+eio__tree_identify (int fd, eio__treeid *id, struct stat *st)
+{
+  if (fstat (fd, st))
+    return -1;
+  id->dev = st->st_dev;
+  id->ino = st->st_ino;
+  return 0;
+}
+
+static int
+eio__tree_is_same (const eio__treeid *a, const eio__treeid *b)
+{
+  return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* Opens a directory again, by its name, or by another: ENOENT if that is not
+ * the same directory any more. */
+static int
+eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
+                  const eio__treefds *in, const char *name,
+                  eio__treefds *fds)
 {
   struct stat st;
+  eio__treeid id;
+  int i;
 
-  if (fd < 0 || (!fstat (fd, &st) && st.st_dev == dir->dev
-                 && st.st_ino == dir->ino))
-    return fd;
-  close (fd);
-  errno = ENOENT;
+  *fds = eio__tree_no_fds;
+  for (i = 0; i < tree->sides; ++i)
+    {
+      fds->at[i] = eio__tree_open_name (
+          in->at[i], name ? name : eio__tree_name (tree, dir, i),
+          dir->link && !i);
+      if (fds->at[i] < 0)
+        break;
+      if (eio__tree_identify (fds->at[i], &id, &st)
+          || !eio__tree_is_same (&id, &dir->id[i]))
+        {
+          errno = ENOENT;
+          break;
+        }
+    }
+  if (i == tree->sides)
+    return 0;
+  eio__tree_close_fds (fds);
   return -1;
 }
 
 /* By names from the base down, on which every directory has to be the one
  * that it was. */
 static int
-eio__tree_descend (eio__treejob *job, const eio__treedir *to)
+eio__tree_descend (eio__treejob *job, const eio__treedir *to,
+                   eio__treefds *fds)
 {
   const eio__treedir **way, *dir;
-  int fd = job->base_fd, next;
+  eio__treefds in = job->base_fds;
   size_t n = 0, i = 0;
+  int res = 0;
 
   for (dir = to; dir != job->base; dir = dir->parent)
     ++n;
@@ -598,46 +689,89 @@ eio__tree_descend (eio__treejob *job, const eio__treedir *to)
   for (dir = to; dir != job->base; dir = dir->parent)
     way[i++] = dir;
 
-  while (fd != -1 && i--)
+  while (!res && i--)
     {
-      next = eio__tree_check (way[i], eio__tree_open_name (way[i], fd));
-      if (fd != job->base_fd)
-        eio__tree_close_quietly (fd);
-      fd = next;
+      res = eio__tree_reopen (job->tree, way[i], &in, 0, fds);
+      if (in.at[0] != job->base_fds.at[0])
+        eio__tree_close_fds (&in);
+      in = *fds;
     }
-  {
-    int saved = errno;
+  if (res)
+    {
+      int saved = errno;
 
-    free (way);
-    errno = saved;
-  }
-  return fd;
+      free (way);
+      errno = saved;
+      return -1;
+    }
+  free (way);
+  return 0;
 }
 
-/* Sets *fd to a descriptor of what the job's directory is in. */
+/* Sets *in to descriptors of what the job's directory is in. */
 static int
-eio__tree_reach_parent (eio__treejob *job, int *fd)
+eio__tree_reach_parent (eio__treejob *job, eio__treefds *in)
 {
   const eio__treedir *parent = job->dir->parent;
+  int res;
 
   if (job->base == parent)
     {
-      *fd = job->base_fd;
+      *in = job->base_fds;
       return 0;
     }
 
   if (job->base)
-    *fd = eio__tree_descend (job, parent);
+    res = eio__tree_descend (job, parent, in);
   else
     {
-      int up = openat (job->dir_fd, "..",
-                       O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-
-      *fd = eio__tree_check (parent, up);
-      job->lost = *fd < 0 && errno != EMFILE && errno != ENFILE;
+      res = eio__tree_reopen (job->tree, parent, &job->dir_fds, "..", in);
+      job->lost = res && errno != EMFILE && errno != ENFILE;
     }
-  job->new_parent_fd = *fd;
-  return *fd < 0 ? -1 : 0;
+  if (!res)
+    job->new_parent_fds = *in;
+  return res;
+}
+
+/* Opens a directory for the first time, and what it is copied to. */
+static int
+eio__tree_open_new (eio__treejob *job, const eio__treefds *in,
+                    eio__treefds *fds)
+{
+  const eio__tree *tree = job->tree;
+  eio__treedir *dir = job->dir;
+  int i, res = 0, error;
+  struct stat st;
+
+  *fds = eio__tree_no_fds;
+  fds->at[0] = eio__tree_open_name (in->at[0], dir->name, dir->link);
+  if (fds->at[0] < 0)
+    {
+      error = errno;
+      res = tree->kind->unopened
+                ? tree->kind->unopened (job, in->at[0], error)
+                : -1;
+      errno = res ? error : ENOENT;
+      return -1;
+    }
+  if (eio__tree_identify (fds->at[0], &job->id[0], &job->st))
+    res = -1;
+  if (!res && tree->kind->enter)
+    {
+      res = tree->kind->enter (job, in->at[1]);
+      for (i = 1; i < tree->sides && !res; ++i)
+        {
+          fds->at[i] = eio__tree_open_name (
+              in->at[i], eio__tree_name (tree, dir, i), 0);
+          res = fds->at[i] < 0
+                || eio__tree_identify (fds->at[i], &job->id[i], &st);
+          if (res && errno == ENOENT)
+            errno = ESTALE; /* the target: that is an error */
+        }
+    }
+  if (res)
+    eio__tree_close_fds (fds);
+  return res ? -1 : 0;
 }
 
 /* Opens the job's directory, unless it is open. */
@@ -646,38 +780,18 @@ eio__tree_reach (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
   eio__treedir *dir = job->dir;
-  struct stat st;
-  int in, fd, res;
+  eio__treefds in;
 
-  if (job->dir_fd >= 0)
+  if (job->dir_fds.at[0] >= 0)
     return 0;
   if (eio__tree_reach_parent (job, &in))
     return -1;
-
-  fd = eio__tree_open_name (dir, in);
-  if (fd < 0)
-    {
-      int error = errno;
-
-      res = tree->kind->unopened ? tree->kind->unopened (job, in, error) : -1;
-      errno = res ? error : ENOENT;
-      return -1;
-    }
-  res = fstat (fd, &st);
-  if (!res && dir->opened && (st.st_dev != dir->dev || st.st_ino != dir->ino))
-    {
-      errno = ENOENT;
-      res = -1;
-    }
-  if (res)
-    {
-      eio__tree_close_quietly (fd);
-      return -1;
-    }
-  job->new_fd = job->dir_fd = fd;
-  job->dev = st.st_dev;
-  job->ino = st.st_ino;
-  job->foreign = tree->xdev && dir != tree->root && st.st_dev != tree->dev;
+  if (dir->opened ? eio__tree_reopen (tree, dir, &in, 0, &job->new_fds)
+                  : eio__tree_open_new (job, &in, &job->new_fds))
+    return -1;
+  job->dir_fds = job->new_fds;
+  job->foreign = !dir->opened && tree->xdev && dir != tree->root
+                 && job->id[0].dev != tree->dev;
   return 0;
 }
 
@@ -690,7 +804,7 @@ eio__tree_is_loop (const eio__treejob *job)
   if (!dir->link || dir->opened)
     return 0;
   for (dir = dir->parent; dir; dir = dir->parent)
-    if (dir->opened && dir->dev == job->dev && dir->ino == job->ino)
+    if (dir->opened && eio__tree_is_same (&dir->id[0], &job->id[0]))
       return 1;
   return 0;
 }
@@ -703,7 +817,7 @@ eio__tree_is_loop (const eio__treejob *job)
 static int
 eio__tree_open_stream (eio__treejob *job)
 {
-  int fd = fcntl (job->dir_fd, F_DUPFD_CLOEXEC, 0);
+  int fd = fcntl (job->dir_fds.at[0], F_DUPFD_CLOEXEC, 0);
 
   if (fd < 0)
     return -1;
@@ -865,23 +979,23 @@ eio__tree_read (eio__treejob *job)
 static void
 eio__tree_leave (eio__treejob *job)
 {
-  int in;
+  const eio__treekind *kind = job->tree->kind;
+  eio__treefds in = eio__tree_no_fds;
 
-  if (eio__tree_reach_parent (job, &in) || job->tree->kind->leave (job, in))
+  if ((kind->leaves_open ? eio__tree_reach (job)
+                         : eio__tree_reach_parent (job, &in))
+      || kind->leave (job, in.at[0]))
     job->error = errno;
-  else if (job->new_fd >= 0)
-    {
-      close (job->new_fd);
-      job->new_fd = -1;
-    }
+  else if (!kind->leaves_open)
+    eio__tree_close_fds (&job->new_fds);
 }
 
 static void
 eio__tree_execute (eio_req *req)
 {
   eio__treejob *job = (eio__treejob *)req;
+  eio__treefds fds;
   size_t i;
-  int fd;
 
   for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
     if (job->closing[i] >= 0)
@@ -898,7 +1012,7 @@ eio__tree_execute (eio_req *req)
     case EIO__TREE_WORK: eio__tree_work (job, job->from, job->to); break;
     case EIO__TREE_LEAVE: eio__tree_leave (job); break;
     case EIO__TREE_UP:
-      if (eio__tree_reach_parent (job, &fd))
+      if (eio__tree_reach_parent (job, &fds))
         job->error = errno;
       break;
     default: break;
@@ -942,7 +1056,8 @@ eio__tree_take_job (eio__tree *tree, int kind, eio__treedir *dir)
   job->tree = tree;
   job->kind = kind;
   job->dir = dir;
-  job->base_fd = job->dir_fd = job->new_parent_fd = job->new_fd = -1;
+  job->base_fds = job->dir_fds = eio__tree_no_fds;
+  job->new_parent_fds = job->new_fds = eio__tree_no_fds;
   for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
     job->closing[i] = tree->ngarbage ? tree->garbage[--tree->ngarbage] : -1;
   job->req.type = EIO_CUSTOM;
@@ -960,26 +1075,34 @@ eio__tree_submit (eio__tree *tree, eio__treejob *job)
   eio_submit (&job->req);
 }
 
+/* Whether it needs what its directory is in, and not the directory. */
+static int
+eio__tree_climbs (const eio__treejob *job)
+{
+  return job->kind == EIO__TREE_UP
+         || (job->kind == EIO__TREE_LEAVE && !job->tree->kind->leaves_open);
+}
+
 /* What the job may use of descriptors that are open. For READ of a directory
  * that is not open, and where ".." cannot be used, it is one above. */
 static void
 eio__tree_pin (eio__tree *tree, eio__treejob *job)
 {
   eio__treedir *dir = job->dir, *base;
+  int is_open = dir->fds.at[0] >= 0;
 
-  if (job->kind == EIO__TREE_LEAVE)
-    job->new_fd = job->dir_fd = eio__tree_take_fd (tree, dir);
+  if (job->kind == EIO__TREE_LEAVE && !tree->kind->leaves_open)
+    job->new_fds = job->dir_fds = eio__tree_take_fds (tree, dir);
   else
     {
-      job->dir_fd = dir->fd;
+      job->dir_fds = dir->fds;
       eio__tree_touch (tree, dir);
     }
   ++dir->pins;
 
-  if (job->dir_fd >= 0 && (job->kind == EIO__TREE_READ
-                           || job->kind == EIO__TREE_WORK))
+  if (is_open && !eio__tree_climbs (job))
     return;
-  if (!eio__tree_is_open (tree, dir->parent) && job->dir_fd >= 0 && !dir->lost)
+  if (!eio__tree_is_open (tree, dir->parent) && is_open && !dir->lost)
     {
       ++dir->parent->climbs;
       return;
@@ -987,7 +1110,7 @@ eio__tree_pin (eio__tree *tree, eio__treejob *job)
   for (base = dir->parent; !eio__tree_is_open (tree, base);)
     base = base->parent;
   job->base = base;
-  job->base_fd = base->fd;
+  job->base_fds = base->fds;
   ++base->pins;
   eio__tree_touch (tree, base);
 }
@@ -999,11 +1122,10 @@ eio__tree_unpin (eio__tree *tree, eio__treejob *job)
 
   if (job->base)
     --job->base->pins;
-  else if (job->kind == EIO__TREE_LEAVE || job->kind == EIO__TREE_UP)
+  else if (eio__tree_climbs (job))
     --dir->parent->climbs;
-  eio__tree_give_fd (tree, dir->parent, job->new_parent_fd);
-  eio__tree_give_fd (tree, dir, job->new_fd);
-  job->new_parent_fd = job->new_fd = -1;
+  eio__tree_give_fds (tree, dir->parent, &job->new_parent_fds);
+  eio__tree_give_fds (tree, dir, &job->new_fds);
   if (job->kind == EIO__TREE_READ)
     {
       dir->stream = job->stream;
@@ -1038,8 +1160,8 @@ eio__tree_feed_slice (eio__tree *tree)
 static int
 eio__tree_has_to_wait (const eio__tree *tree, const eio__treedir *dir)
 {
-  return dir->todo == EIO__TREE_READ && dir->fd < 0 && dir->parent->climbs
-         && !eio__tree_is_open (tree, dir->parent);
+  return dir->todo == EIO__TREE_READ && dir->fds.at[0] < 0
+         && dir->parent->climbs && !eio__tree_is_open (tree, dir->parent);
 }
 
 static void
@@ -1242,7 +1364,8 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
     {
       eio__treedir *parent = dir->parent;
 
-      if (!dir->left && tree->kind->leave && !dir->failed)
+      if (!dir->left && tree->kind->leave
+          && (tree->kind->leaves_open ? dir->opened : !dir->failed))
         {
           eio__tree_push (tree, dir, EIO__TREE_LEAVE);
           return;
@@ -1255,8 +1378,9 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
           --dir->jobs;
           continue;
         }
-      if (parent->kids > 1 && !eio__tree_is_open (tree, parent)
-          && !parent->climbs && dir->fd >= 0 && dir->left < 3)
+      if ((parent->kids > 1 || tree->kind->leaves_open)
+          && !eio__tree_is_open (tree, parent)
+          && !parent->climbs && dir->fds.at[0] >= 0 && dir->left < 3)
         {
           dir->left = 3;
           eio__tree_push (tree, dir, EIO__TREE_UP);
@@ -1297,18 +1421,32 @@ eio__tree_retry (eio__tree *tree, eio__treejob *job)
   return tree->running || (freed && ++tree->starved < EIO__TREE_RETRIES);
 }
 
+/* For the first time. */
+static void
+eio__tree_opened (eio__tree *tree, eio__treejob *job)
+{
+  eio__treedir *dir = job->dir;
+
+  dir->id[0] = job->id[0];
+  dir->id[1] = job->id[1];
+  dir->opened = 1;
+  if (!tree->kind->leaves_open)
+    return;
+  dir->st = malloc (sizeof *dir->st);
+  if (dir->st)
+    *dir->st = job->st;
+  else
+    eio__tree_fail (tree, dir, ENOMEM);
+}
+
 static void
 eio__tree_end_read (eio__tree *tree, eio__treejob *job)
 {
   eio__treedir *dir = job->dir;
   eio__treebatch *batch = job->batch;
 
-  if (job->dir_fd >= 0 && !dir->opened)
-    {
-      dir->dev = job->dev;
-      dir->ino = job->ino;
-      dir->opened = 1;
-    }
+  if (job->dir_fds.at[0] >= 0 && !dir->opened)
+    eio__tree_opened (tree, job);
   job->batch = 0;
   if (batch)
     eio__tree_add_batch (tree, batch);
@@ -1322,7 +1460,7 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
     dir->left = 1;
   else if (job->error)
     eio__tree_fail (tree, dir, job->error);
-  else if (job->foreign && !tree->entry)
+  else if (job->foreign && !tree->entry && tree->sides == 1)
     eio__tree_fail (tree, dir, EXDEV);
   dir->listed = (unsigned char)(job->end || job->error);
   if (dir->listed && dir->stream)
@@ -1391,8 +1529,8 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
 {
   eio__treeentry entry;
 
-  tree->top->fd = job->new_parent_fd;
-  job->new_parent_fd = -1;
+  tree->top->fds = job->new_parent_fds;
+  job->new_parent_fds = eio__tree_no_fds;
   if (job->error)
     {
       eio__tree_add_error (tree, 0, 0, job->error);
@@ -1459,8 +1597,8 @@ eio__tree_destroy_job (eio_req *req)
     tree->stopped = 1;
   for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
     eio__tree_discard_fd (tree, job->closing[i]);
-  eio__tree_discard_fd (tree, job->new_parent_fd);
-  eio__tree_discard_fd (tree, job->new_fd);
+  eio__tree_discard_fds (tree, &job->new_parent_fds);
+  eio__tree_discard_fds (tree, &job->new_fds);
   if (job->stream)
     closedir (job->stream);
   if (job->batch && job->kind == EIO__TREE_READ)
@@ -1512,6 +1650,8 @@ eio__tree_destroy (eio_req *grp)
   free (tree->path);
   free (tree->given);
   free (tree->in);
+  free (tree->to_given);
+  free (tree->to_in);
   free (tree);
 }
 
@@ -1524,37 +1664,38 @@ eio__tree_last_name (const char *path, size_t len)
 }
 
 /* Splits a path into what its last name is in, and that name; with slashes at
- * its end, of which tree->given keeps record. */
+ * its end, of which the copy in given keeps record. */
 static int
-eio__tree_split (eio__tree *tree, const char *path)
+eio__tree_split (const char *path, char **given, char **in, char **name)
 {
   size_t len = strlen (path);
-  const char *name;
+  const char *last;
 
-  tree->given = strdup (path);
-  tree->in = malloc (len + 3);
-  if (!tree->given || !tree->in)
+  *given = strdup (path);
+  *in = malloc (len + 3);
+  if (!*given || !*in)
     return -1;
   while (len && path[len - 1] == '/')
     --len;
-  name = eio__tree_last_name (path, len);
-  if (name == path)
-    strcpy (tree->in, ".");
+  last = eio__tree_last_name (path, len);
+  if (last == path)
+    strcpy (*in, ".");
   else
     {
-      memcpy (tree->in, path, (size_t)(name - path));
-      tree->in[name - path] = 0;
+      memcpy (*in, path, (size_t)(last - path));
+      (*in)[last - path] = 0;
     }
-  tree->name = tree->in + strlen (tree->in) + 1;
-  memcpy (tree->name, name, (size_t)(path + len - name));
-  tree->name[path + len - name] = 0;
+  *name = *in + strlen (*in) + 1;
+  memcpy (*name, last, (size_t)(path + len - last));
+  (*name)[path + len - last] = 0;
   return 0;
 }
 
 /* Returns null with errno ENOMEM. */
 static eio__tree *
 eio__tree_make (const eio__treekind *kind, const char *path,
-                unsigned int maxreq, eio_cb cb, void *data)
+                const char *new_path, unsigned int maxreq, eio_cb cb,
+                void *data)
 {
   eio__tree *tree;
   unsigned int i;
@@ -1568,6 +1709,7 @@ eio__tree_make (const eio__treekind *kind, const char *path,
     return 0;
 
   tree->kind = kind;
+  tree->sides = new_path ? 2 : 1;
   tree->cb = cb;
   tree->last_slice = &tree->slices;
   tree->limit = maxreq;
@@ -1582,7 +1724,10 @@ eio__tree_make (const eio__treekind *kind, const char *path,
   tree->grp.finish = eio__tree_finish;
   tree->grp.destroy = eio__tree_destroy;
   tree->grp.data = data;
-  if (!eio__tree_split (tree, path ? path : ""))
+  if (!eio__tree_split (path ? path : "", &tree->given, &tree->in, &tree->name)
+      && (!new_path
+          || !eio__tree_split (new_path, &tree->to_given, &tree->to_in,
+                               &tree->to_name)))
     tree->top = eio__tree_make_dir (tree, 0, "");
   if (tree->top)
     return tree;
@@ -1611,21 +1756,23 @@ eio__tree_start (eio__tree *tree, int error)
  * 9  Removing                                                               *
  *****************************************************************************/
 
-/* Opens what the path's last name is in. */
+/* Opens what the last names of the paths are in. */
 static int
 eio__tree_open_top (eio__treejob *job)
 {
-  do
-    job->new_parent_fd
-        = open (job->tree->in, O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC);
-  while (job->new_parent_fd < 0 && errno == EINTR);
-  return job->new_parent_fd < 0 ? -1 : 0;
+  const eio__tree *tree = job->tree;
+  eio__treefds *fds = &job->new_parent_fds;
+
+  fds->at[0] = eio__tree_open_name (AT_FDCWD, tree->in, 1);
+  if (fds->at[0] >= 0 && tree->sides > 1)
+    fds->at[1] = eio__tree_open_name (AT_FDCWD, tree->to_in, 1);
+  return fds->at[tree->sides - 1] < 0 ? -1 : 0;
 }
 
 static int
-eio__tree_had_slash (const eio__tree *tree)
+eio__tree_had_slash (const char *path)
 {
-  return !eio__tree_slash (tree->given, strlen (tree->given));
+  return !eio__tree_slash (path, strlen (path));
 }
 
 /* A path that is no directory is removed as well, unless it ends in a
@@ -1636,17 +1783,17 @@ eio__rmtree_try_begin (eio__treejob *job)
   const eio__tree *tree = job->tree;
 
   if (eio__tree_open_top (job)
-      || fstatat (job->new_parent_fd, tree->name, &job->st,
+      || fstatat (job->new_parent_fds.at[0], tree->name, &job->st,
                   AT_SYMLINK_NOFOLLOW))
     return -1;
   if (S_ISDIR (job->st.st_mode))
     return 0;
-  if (eio__tree_had_slash (tree))
+  if (eio__tree_had_slash (tree->given))
     {
       errno = ENOTDIR;
       return -1;
     }
-  return unlinkat (job->new_parent_fd, tree->name, 0);
+  return unlinkat (job->new_parent_fds.at[0], tree->name, 0);
 }
 
 static void
@@ -1668,16 +1815,16 @@ eio__rmtree_entry (eio__treejob *job, eio__treebatch *batch, int i)
   entry->fate = EIO__TREE_DONE;
   if (entry->dirent.type != EIO_DT_UNKNOWN)
     {
-      if (!unlinkat (job->dir_fd, name, 0))
+      if (!unlinkat (job->dir_fds.at[0], name, 0))
         return;
       error = errno;
     }
   if (error != ENOENT
-      && !fstatat (job->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
+      && !fstatat (job->dir_fds.at[0], name, &st, AT_SYMLINK_NOFOLLOW))
     {
       entry->dirent.type = (unsigned char)eio__tree_mode_type (st.st_mode);
       if (S_ISDIR (st.st_mode)
-          || (!error && !unlinkat (job->dir_fd, name, 0)))
+          || (!error && !unlinkat (job->dir_fds.at[0], name, 0)))
         return;
     }
   if (!error)
@@ -1740,8 +1887,8 @@ eio__walk_begin (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
 
-  job->end = tree->follow || eio__tree_had_slash (tree);
-  job->new_parent_fd = AT_FDCWD;
+  job->end = tree->follow || eio__tree_had_slash (tree->given);
+  job->new_parent_fds.at[0] = AT_FDCWD;
   if (!job->error
       && eio__walk_stat (AT_FDCWD, tree->name, tree->follow, &job->st))
     job->error = errno;
@@ -1754,7 +1901,7 @@ eio__walk_entry (eio__treejob *job, eio__treebatch *batch, int i)
   struct stat buf, *st = batch->st ? &batch->st[i] : &buf;
 
   entry->fate = EIO__TREE_DONE;
-  if (!eio__walk_stat (job->dir_fd, batch->names + entry->dirent.nameofs,
+  if (!eio__walk_stat (job->dir_fds.at[0], batch->names + entry->dirent.nameofs,
                        job->tree->follow, st))
     entry->dirent.type = (unsigned char)eio__tree_mode_type (st->st_mode);
   else if (errno == ENOENT)
@@ -1786,7 +1933,505 @@ static const eio__treekind eio__walk_kind = {
 };
 
 /*****************************************************************************
- * 11  Public functions                                                      *
+ * 11  Copying [worker]                                                      *
+ *                                                                           *
+ * The library's own eio_copy follows links, which somebody may put in the   *
+ * place of a file; here everything is by descriptor, or refuses links.      *
+ *****************************************************************************/
+
+enum { EIO__CPTREE_CHUNK = 1024 * 1024 };
+
+/* What is not allowed, or not possible there, is left out. */
+static int
+eio__cptree_forgives (int error)
+{
+  return error == EPERM || error == ENOSYS || error == ENOTSUP
+         || error == EOPNOTSUPP;
+}
+
+static void
+eio__cptree_times (const struct stat *st, struct timespec times[2])
+{
+#ifdef __APPLE__
+  times[0] = st->st_atimespec;
+  times[1] = st->st_mtimespec;
+#else
+  times[0] = st->st_atim;
+  times[1] = st->st_mtim;
+#endif
+}
+
+/* Has the target share the source's blocks. */
+static int
+eio__cptree_clone (int in, int out)
+{
+#if defined __linux__ && defined _IOW
+  int res = ioctl (out, _IOW (0x94, 9, int), (void *)(intptr_t)in);
+
+  if (res < 0 && errno == ENOTTY)
+    errno = EOPNOTSUPP;
+  return res;
+#else
+  (void)in, (void)out;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+/* The next bytes from offset on that are no hole; to where the hole begins.
+ * Returns 0, or -1 if there are none. */
+static int
+eio__cptree_find_data (int in, off_t offset, off_t size, off_t *data,
+                       off_t *hole)
+{
+  *data = offset;
+  *hole = size;
+#if defined SEEK_DATA && defined SEEK_HOLE
+  *data = lseek (in, offset, SEEK_DATA);
+  if (*data < 0)
+    {
+      if (errno == ENXIO)
+        return -1;
+      *data = offset;
+      return 0;
+    }
+  *hole = lseek (in, *data, SEEK_HOLE);
+  if (*hole < 0 || *hole > size)
+    *hole = size;
+#endif
+  return *data < size ? 0 : -1;
+}
+
+/* Returns 1 if the source ended before. */
+static int
+eio__cptree_range (eio__treejob *job, int in, int out, off_t offset, off_t end)
+{
+  if (lseek (out, offset, SEEK_SET) < 0)
+    return -1;
+  while (offset < end)
+    {
+      off_t left = end - offset;
+      eio_ssize_t n = eio_sendfile_sync (
+          out, in, offset,
+          left < EIO__CPTREE_CHUNK ? (size_t)left : EIO__CPTREE_CHUNK);
+
+      if (n < 0 && errno != EINTR)
+        return -1;
+      if (!n)
+        return 1;
+      if (EIO_CANCELLED (&job->req))
+        {
+          errno = ECANCELED;
+          return -1;
+        }
+      if (n > 0)
+        {
+          offset += n;
+          ecb_add_relaxed (job->tree->bytes, (uint64_t)n);
+        }
+    }
+  return 0;
+}
+
+/* Holes stay holes. What does not tell its size, as in /proc, is read to its
+ * end. */
+static int
+eio__cptree_data (eio__treejob *job, int in, int out, off_t size)
+{
+  off_t offset = 0, data, hole;
+  int res = 0;
+
+  if (!eio__cptree_clone (in, out))
+    return 0;
+  if (job->tree->flags & EIO_COPY_CLONE_ONLY)
+    return -1;
+  if (!size)
+    {
+      while (!res)
+        {
+          res = eio__cptree_range (job, in, out, offset,
+                                   offset + EIO__CPTREE_CHUNK);
+          offset += EIO__CPTREE_CHUNK;
+        }
+      return res < 0 ? -1 : 0;
+    }
+
+  while (!res && offset < size
+         && !eio__cptree_find_data (in, offset, size, &data, &hole))
+    {
+      res = eio__cptree_range (job, in, out, data, hole);
+      offset = hole;
+    }
+  return res ? res > 0 ? 0 : -1 : ftruncate (out, size);
+}
+
+#if HAVE_XATTR
+static int
+eio__cptree_xattr (int in, int out, const char *name)
+{
+  ssize_t n = fgetxattr (in, name, 0, 0);
+  char *value;
+  int res = -1, saved;
+
+  if (n < 0)
+    return errno == ENODATA || eio__cptree_forgives (errno) ? 0 : -1;
+  value = malloc ((size_t)n + 1);
+  if (!value)
+    return -1;
+  n = fgetxattr (in, name, value, (size_t)n);
+  if (n >= 0)
+    res = fsetxattr (out, name, value, (size_t)n, 0);
+  saved = errno;
+  free (value);
+  errno = saved;
+  return res && !eio__cptree_forgives (errno) ? -1 : 0;
+}
+#endif
+
+static int
+eio__cptree_xattrs (int in, int out)
+{
+#if HAVE_XATTR
+  ssize_t n = flistxattr (in, 0, 0), i;
+  char *names;
+  int res = 0, saved;
+
+  if (n <= 0)
+    return n && !eio__cptree_forgives (errno) ? -1 : 0;
+  names = malloc ((size_t)n);
+  if (!names)
+    return -1;
+  n = flistxattr (in, names, (size_t)n);
+  if (n < 0)
+    res = -1;
+  for (i = 0; i < n && !res; i += (ssize_t)strlen (names + i) + 1)
+    res = eio__cptree_xattr (in, out, names + i);
+  saved = errno;
+  free (names);
+  errno = saved;
+  return res;
+#else
+  (void)in, (void)out;
+  return 0;
+#endif
+}
+
+/* What changes hands without its owner must not be executed as that. */
+static mode_t
+eio__cptree_mode (const struct stat *from, uid_t uid, gid_t gid)
+{
+  mode_t mode = from->st_mode & 07777;
+
+  if (from->st_uid != uid)
+    mode &= ~(mode_t)S_ISUID;
+  if (from->st_gid != gid)
+    mode &= ~(mode_t)S_ISGID;
+  return mode;
+}
+
+/* Of a file or a directory. In this order: a new owner loses attributes, and
+ * some cannot be written once the mode forbids it. */
+static int
+eio__cptree_status (const eio__tree *tree, int in, int out,
+                    const struct stat *from)
+{
+  struct timespec times[2];
+  struct stat to;
+
+  if (tree->flags & EIO_COPY_OWNER
+      && fchown (out, from->st_uid, from->st_gid)
+      && fchown (out, (uid_t)-1, from->st_gid)
+      && !eio__cptree_forgives (errno))
+    return -1;
+  if ((tree->flags & EIO_COPY_XATTR && eio__cptree_xattrs (in, out))
+      || fstat (out, &to))
+    return -1;
+  if (fchmod (out, eio__cptree_mode (from, to.st_uid, to.st_gid))
+      && !eio__cptree_forgives (errno))
+    return -1;
+  eio__cptree_times (from, times);
+  if (tree->flags & EIO_COPY_TIMES && futimens (out, times)
+      && !eio__cptree_forgives (errno))
+    return -1;
+  return tree->flags & EIO_COPY_SYNC ? fsync (out) : 0;
+}
+
+/* The same of a name: a link, or a special file. */
+static int
+eio__cptree_name_status (const eio__tree *tree, int to, const char *name,
+                         const struct stat *from)
+{
+  struct timespec times[2];
+  struct stat st;
+
+  if (tree->flags & EIO_COPY_OWNER
+      && fchownat (to, name, from->st_uid, from->st_gid, AT_SYMLINK_NOFOLLOW)
+      && fchownat (to, name, (uid_t)-1, from->st_gid, AT_SYMLINK_NOFOLLOW)
+      && !eio__cptree_forgives (errno))
+    return -1;
+  if (fstatat (to, name, &st, AT_SYMLINK_NOFOLLOW))
+    return -1;
+  if (!S_ISLNK (st.st_mode)
+      && fchmodat (to, name, eio__cptree_mode (from, st.st_uid, st.st_gid),
+                   AT_SYMLINK_NOFOLLOW)
+      && !eio__cptree_forgives (errno))
+    return -1;
+  eio__cptree_times (from, times);
+  return tree->flags & EIO_COPY_TIMES
+                 && utimensat (to, name, times, AT_SYMLINK_NOFOLLOW)
+                 && !eio__cptree_forgives (errno)
+             ? -1
+             : 0;
+}
+
+/* After EEXIST: removes what is there, but no directory. */
+static int
+eio__cptree_make_room (const eio__tree *tree, int to, const char *name)
+{
+  struct stat st;
+
+  errno = EEXIST;
+  if (tree->flags & EIO_COPY_EXCL
+      || fstatat (to, name, &st, AT_SYMLINK_NOFOLLOW))
+    return -1;
+  if (S_ISDIR (st.st_mode))
+    {
+      errno = EISDIR;
+      return -1;
+    }
+  return unlinkat (to, name, 0);
+}
+
+static int
+eio__cptree_create (const eio__tree *tree, int to, const char *name)
+{
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  int fd = openat (to, name, flags, 0600);
+
+  if (fd < 0 && errno == EEXIST && !eio__cptree_make_room (tree, to, name))
+    fd = openat (to, name, flags, 0600);
+  return fd;
+}
+
+/* A target that is not complete is removed. */
+static int
+eio__cptree_file_to (eio__treejob *job, int in, const struct stat *st, int to,
+                     const char *name)
+{
+  int out = eio__cptree_create (job->tree, to, name), res, saved;
+
+  if (out < 0)
+    return -1;
+  res = eio__cptree_data (job, in, out, st->st_size);
+  if (!res)
+    res = eio__cptree_status (job->tree, in, out, st);
+  saved = errno;
+  if (close (out) && !res && errno != EINTR)
+    {
+      saved = errno;
+      res = -1;
+    }
+  if (res)
+    unlinkat (to, name, 0);
+  errno = saved;
+  return res;
+}
+
+/* The name of what is copied, in directories of the source and target. */
+typedef struct
+{
+  int from, to;
+  const char *name, *to_name;
+} eio__cptree_place;
+
+/* Opens it without waiting for anybody. What is no file any more has
+ * vanished: -2. */
+static int
+eio__cptree_file (eio__treejob *job, const eio__cptree_place *p)
+{
+  struct stat st;
+  int res, in = openat (p->from, p->name,
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+                            | O_CLOEXEC);
+
+  if (in < 0)
+    return errno == ENOENT || errno == ELOOP ? -2 : -1;
+  res = fstat (in, &st);
+  if (!res)
+    res = S_ISREG (st.st_mode)
+              ? eio__cptree_file_to (job, in, &st, p->to, p->to_name)
+              : -2;
+  eio__tree_close_quietly (in);
+  return res;
+}
+
+static int
+eio__cptree_link (const eio__tree *tree, const eio__cptree_place *p,
+                  const struct stat *st)
+{
+  size_t size = st->st_size > 0 ? (size_t)st->st_size + 2 : 8192;
+  char *text = malloc (size);
+  ssize_t n;
+  int res = -1, saved;
+
+  if (!text)
+    return -1;
+  n = readlinkat (p->from, p->name, text, size);
+  if (n < 0 && (errno == ENOENT || errno == EINVAL))
+    res = -2;
+  else if (n == (ssize_t)size)
+    errno = ENAMETOOLONG;
+  else if (n >= 0)
+    {
+      text[n] = 0;
+      res = symlinkat (text, p->to, p->to_name);
+      if (res && errno == EEXIST
+          && !eio__cptree_make_room (tree, p->to, p->to_name))
+        res = symlinkat (text, p->to, p->to_name);
+    }
+  saved = errno;
+  free (text);
+  errno = saved;
+  return res ? res : eio__cptree_name_status (tree, p->to, p->to_name, st);
+}
+
+static int
+eio__cptree_node (const eio__tree *tree, const eio__cptree_place *p,
+                  const struct stat *st)
+{
+  mode_t mode = (st->st_mode & S_IFMT) | 0600;
+  int res = mknodat (p->to, p->to_name, mode, st->st_rdev);
+
+  if (res && errno == EEXIST
+      && !eio__cptree_make_room (tree, p->to, p->to_name))
+    res = mknodat (p->to, p->to_name, mode, st->st_rdev);
+  return res ? -1 : eio__cptree_name_status (tree, p->to, p->to_name, st);
+}
+
+/* Copies all but a directory. Sets *type. Returns 0, -1 with errno, or -2 if
+ * it has vanished. */
+static int
+eio__cptree_copy (eio__treejob *job, const eio__cptree_place *p, int *type)
+{
+  struct stat st;
+
+  if (*type == EIO_DT_REG)
+    return eio__cptree_file (job, p);
+  if (fstatat (p->from, p->name, &st, AT_SYMLINK_NOFOLLOW))
+    return errno == ENOENT ? -2 : -1;
+  *type = eio__tree_mode_type (st.st_mode);
+  return S_ISDIR (st.st_mode)   ? 0
+         : S_ISREG (st.st_mode) ? eio__cptree_file (job, p)
+         : S_ISLNK (st.st_mode) ? eio__cptree_link (job->tree, p, &st)
+                                : eio__cptree_node (job->tree, p, &st);
+}
+
+static void
+eio__cptree_entry (eio__treejob *job, eio__treebatch *batch, int i)
+{
+  eio__treeentry *entry = &batch->entries[i];
+  const char *name = batch->names + entry->dirent.nameofs;
+  const eio__cptree_place place
+      = { job->dir_fds.at[0], job->dir_fds.at[1], name, name };
+  int type = entry->dirent.type;
+  int res = eio__cptree_copy (job, &place, &type);
+
+  entry->dirent.type = (unsigned char)type;
+  entry->fate = res == -2 ? EIO__TREE_GONE : EIO__TREE_DONE;
+  if (res == -1)
+    entry->error = errno == ENOENT ? ESTALE : errno; /* of the target */
+}
+
+static int
+eio__cptree_try_begin (eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  eio__treefds *in = &job->new_parent_fds;
+  eio__cptree_place place;
+  struct stat st;
+  int type, res;
+
+  if (eio__tree_open_top (job)
+      || fstatat (in->at[0], tree->name, &job->st, AT_SYMLINK_NOFOLLOW))
+    return -1;
+  type = eio__tree_mode_type (job->st.st_mode);
+  if (type == EIO_DT_DIR)
+    return 0;
+  errno = ENOTDIR;
+  if (eio__tree_had_slash (tree->given) || eio__tree_had_slash (tree->to_given))
+    return -1;
+  errno = EINVAL;
+  if (!fstatat (in->at[1], tree->to_name, &st, AT_SYMLINK_NOFOLLOW)
+      && st.st_dev == job->st.st_dev && st.st_ino == job->st.st_ino)
+    return -1;
+  place.from = in->at[0];
+  place.to = in->at[1];
+  place.name = tree->name;
+  place.to_name = tree->to_name;
+  res = eio__cptree_copy (job, &place, &type);
+  if (res == -2)
+    errno = ENOENT;
+  return res;
+}
+
+static void
+eio__cptree_begin (eio__treejob *job)
+{
+  if (!job->error && eio__cptree_try_begin (job))
+    job->error = errno;
+}
+
+/* The directory that is being made is not copied into itself, nor one onto
+ * itself. */
+static int
+eio__cptree_enter (eio__treejob *job, int in)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treedir *dir = job->dir;
+  const char *name = eio__tree_name (tree, dir, 1);
+  struct stat st;
+
+  errno = EINVAL;
+  if (dir != tree->root && eio__tree_is_same (&job->id[0], &tree->root->id[1]))
+    return -1;
+  if (!mkdirat (in, name, 0700))
+    return 0;
+  if (errno == ENOENT)
+    errno = ESTALE;
+  if (errno != EEXIST || tree->flags & EIO_COPY_EXCL)
+    return -1;
+  if (!fstatat (in, name, &st, AT_SYMLINK_NOFOLLOW)
+      && st.st_dev == job->id[0].dev && st.st_ino == job->id[0].ino)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+  return 0;
+}
+
+static int
+eio__cptree_leave (eio__treejob *job, int parent_fd)
+{
+  const struct stat *st = job->dir->st;
+
+  (void)parent_fd;
+  return !st ? 0
+             : eio__cptree_status (job->tree, job->dir_fds.at[0],
+                                   job->dir_fds.at[1], st);
+}
+
+static const eio__treekind eio__cptree_kind = {
+  .begin = eio__cptree_begin,
+  .entry = eio__cptree_entry,
+  .wants = eio__rmtree_wants,
+  .enter = eio__cptree_enter,
+  .leave = eio__cptree_leave,
+  .leaves_open = 1,
+  .unopened = eio__walk_unopened
+};
+
+/*****************************************************************************
+ * 12  Public functions                                                      *
  *****************************************************************************/
 
 static int
@@ -1800,7 +2445,7 @@ eio_rmtree (const char *path, int flags, unsigned int maxreq, eio_cb cb,
             void *data)
 {
   eio__tree *tree
-      = eio__tree_make (&eio__rmtree_kind, path, maxreq, cb, data);
+      = eio__tree_make (&eio__rmtree_kind, path, 0, maxreq, cb, data);
   int error = eio__tree_path_error (path);
 
   if (!tree)
@@ -1814,6 +2459,28 @@ eio_rmtree (const char *path, int flags, unsigned int maxreq, eio_cb cb,
 }
 
 eio_req *
+eio_cptree (const char *path, const char *new_path, int flags,
+            unsigned int maxreq, eio_cb cb, void *data)
+{
+  const int known = EIO_COPY_EXCL | EIO_COPY_ARCHIVE | EIO_COPY_SYNC
+                    | EIO_COPY_CLONE_ONLY | EIO_TREE_XDEV;
+  eio__tree *tree = eio__tree_make (&eio__cptree_kind, path,
+                                    new_path ? new_path : "", maxreq, cb,
+                                    data);
+  int error = eio__tree_path_error (path);
+
+  if (!tree)
+    return 0;
+  if (!error)
+    error = eio__tree_path_error (new_path);
+  if (!error && (!*tree->name || !*tree->to_name || flags & ~known))
+    error = EINVAL;
+  tree->flags = flags;
+  tree->xdev = flags & EIO_TREE_XDEV;
+  return eio__tree_start (tree, error);
+}
+
+eio_req *
 eio_walk (const char *path, int flags, unsigned int maxreq,
           int (*entry) (eio_req *walk, const char *dir,
                         const eio_dirent *dirent, const char *name,
@@ -1822,7 +2489,7 @@ eio_walk (const char *path, int flags, unsigned int maxreq,
 {
   const int known = EIO_WALK_STAT | EIO_WALK_XDEV | EIO_WALK_POSTORDER
                     | EIO_WALK_FOLLOW;
-  eio__tree *tree = eio__tree_make (&eio__walk_kind, path, maxreq, cb, data);
+  eio__tree *tree = eio__tree_make (&eio__walk_kind, path, 0, maxreq, cb, data);
   int error = eio__tree_path_error (path);
 
   if (!tree)
@@ -1860,7 +2527,11 @@ eio_tree_progress (const eio_req *req, struct eio_progress *progress)
 
   memset (progress, 0, sizeof *progress);
   progress->entries_done = ecb_load_relaxed (tree->ndone);
+  progress->bytes_done = ecb_load_relaxed (tree->bytes);
   if (ecb_load_relaxed (tree->complete))
-    progress->entries_total = progress->entries_done;
+    {
+      progress->entries_total = progress->entries_done;
+      progress->bytes_total = progress->bytes_done;
+    }
   return 0;
 }

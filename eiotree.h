@@ -39,7 +39,7 @@ enum {
   EIO_WALK_STOP = 2  /* end the walk, successfully */
 };
 
-/* eio_rmtree, flags */
+/* eio_rmtree, eio_cptree, flags */
 enum {
   EIO_TREE_XDEV = 0x100 /* directories on other devices are left alone */
 };
@@ -49,6 +49,15 @@ enum {
  * is left, and is EXDEV. */
 eio_req *eio_rmtree (const char *path, int flags, unsigned int maxreq,
                      eio_cb cb, void *data);
+
+/* Copies path and all that is below it to new_path.  flags are EIO_COPY_* and
+ * EIO_TREE_XDEV.  Links are copied as links, special files are made anew; a
+ * file with several names becomes several files.  Holes stay holes, modes are
+ * kept.  Directories that exist are filled further, other things are replaced,
+ * but with EIO_COPY_EXCL, EEXIST.  What had been copied before an error
+ * stays. */
+eio_req *eio_cptree (const char *path, const char *new_path, int flags,
+                     unsigned int maxreq, eio_cb cb, void *data);
 
 /* Calls entry for path, and for everything below it, in eio_poll, in no
  * particular order but that a directory comes before what is in it, or after
