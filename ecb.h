@@ -82,6 +82,19 @@
   __atomic_fetch_add (&(lvalue), (value), __ATOMIC_RELAXED)
 #define ecb_or_relaxed(lvalue, value) \
   __atomic_fetch_or (&(lvalue), (value), __ATOMIC_RELAXED)
+
+/* Counts of 64 bits that another thread looks at. Where the machine cannot do
+ * that at once, it may see a wrong one for a moment. */
+#if defined __LP64__ || defined _WIN64 || __GCC_ATOMIC_LLONG_LOCK_FREE == 2
+# define ecb_load_count(lvalue) ecb_load_relaxed (lvalue)
+# define ecb_store_count(lvalue, value) ecb_store_relaxed (lvalue, value)
+# define ecb_add_count(lvalue, value) ((void)ecb_add_relaxed (lvalue, value))
+#else
+# define ecb_load_count(lvalue) (lvalue)
+# define ecb_store_count(lvalue, value) ((void)((lvalue) = (value)))
+# define ecb_add_count(lvalue, value) ((void)((lvalue) += (value)))
+#endif
+
 #define ecb_compiler_fence() __atomic_signal_fence (__ATOMIC_SEQ_CST)
 #define ecb_swap_acquire(lvalue, value) \
   __atomic_exchange_n (&(lvalue), (value), __ATOMIC_ACQUIRE)

@@ -5031,8 +5031,8 @@ eio__ioctl (eio_req *req)
 
 enum
 {
-  EIO__COPY_CHUNK = 65536,      /* bytes, by hand */
-  EIO__SENDFILE_CHUNK = 1 << 23 /* between looks whether it was cancelled */
+  EIO__COPY_CHUNK = 65536, /* bytes, by hand */
+  EIO__COPY_STEP = 1 << 23 /* between looks whether it was cancelled */
 };
 
 /* Not stopped by signals. */
@@ -5092,12 +5092,64 @@ eio__readahead (eio_req *req)
   return res < 0 && errno == ENOSYS ? eio__readahead_by_hand (req) : res;
 }
 
-/* The errors by which sendfile says that it cannot, not that it failed. */
+/* --- from file to file --------------------------------------------------- */
+
+/* How far a request is, in bytes. */
+static void
+eio__begin_progress (eio_req *req, unsigned long long total)
+{
+  ecb_store_count (req->eio_done, 0);
+  ecb_store_count (req->eio_total, total);
+}
+
+static void
+eio__make_progress (eio_req *req, eio_ssize_t bytes)
+{
+  ecb_add_count (req->eio_done, (uint64_t)bytes);
+}
+
+/* A copy on its way. Offsets below 0 stand for the descriptors' positions. */
+typedef struct
+{
+  const eio_req *req; /* may be cancelled meanwhile; or null */
+  int in, out;
+  off_t in_offset, out_offset;
+  enum
+  {
+    EIO__BY_RANGE,
+    EIO__BY_SENDFILE,
+    EIO__BY_HAND
+  } how;           /* what did not work is not tried again */
+  int begun;       /* something has been copied */
+  int error;       /* that ended the last eio__copy_bytes, or 0 */
+  char *buf;       /* EIO__COPY_CHUNK bytes, when it is done by hand */
+  uint64_t *count; /* of bytes, or null; atomic */
+
+  /* Of whole files: */
+  int flags;            /* EIO_COPY_ */
+  struct stat from, to; /* as they were at first */
+} eio__copier;
+
+static int
+eio__is_given_up (const eio__copier *c)
+{
+  return c->req && EIO_CANCELLED (c->req);
+}
+
+static void
+eio__count_copied (const eio__copier *c, off_t bytes)
+{
+  if (c->count)
+    ecb_add_count (*c->count, (uint64_t)bytes);
+}
+
+/* Errors by which the kernel says that it cannot, not that it failed. */
 static int
 eio__wants_emulation (int error)
 {
   static const int errors[] = {
-    ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP, ENOTSOCK, EAFNOSUPPORT, EPROTOTYPE,
+    ENOSYS,   EINVAL,       ENOTSUP,    EOPNOTSUPP,
+    ENOTSOCK, EAFNOSUPPORT, EPROTOTYPE, EXDEV
   };
   size_t i;
 
@@ -5107,56 +5159,167 @@ eio__wants_emulation (int error)
   return 0;
 }
 
-/* One step of copying by hand: returns what was written, 0 at the end. What
- * was read but not written is read again, for it was read by offset. */
+/* Writes all of it, unless it can be read again, so that nothing is lost. */
 static ssize_t
-eio__copy_some (int ofd, int ifd, off_t offset, size_t count, char *buf)
+eio__write_chunk (const eio__copier *c, size_t size)
 {
-  size_t chunk = count < EIO__COPY_CHUNK ? count : EIO__COPY_CHUNK;
-  ssize_t n = eio__pread (ifd, buf, chunk, offset);
+  size_t put = 0;
+  ssize_t n;
 
-  return n > 0 ? write (ofd, buf, (size_t)n) : n;
+  do
+    {
+      errno = ENOSPC; /* a device that takes no more says nothing */
+      n = c->out_offset < 0 ? write (c->out, c->buf + put, size - put)
+                            : pwrite (c->out, c->buf + put, size - put,
+                                      c->out_offset + (off_t)put);
+      if (n > 0)
+        put += (size_t)n;
+    }
+  while (put < size && (n > 0 || (n < 0 && errno == EINTR))
+         && (c->in_offset < 0 || !eio__is_given_up (c)));
+  return put ? (ssize_t)put : -1;
 }
 
-/* req, if not null, may be cancelled meanwhile. */
-static eio_ssize_t
-eio__sendfile_to (const eio_req *req, int ofd, int ifd, off_t offset,
-                  size_t count)
+static ssize_t
+eio__copy_chunk (const eio__copier *c, size_t size)
 {
-  eio_ssize_t done = 0;
-  char *buf = 0;
+  ssize_t n, put;
+
+  if (size > EIO__COPY_CHUNK)
+    size = EIO__COPY_CHUNK;
+  n = c->in_offset < 0 ? read (c->in, c->buf, size)
+                       : pread (c->in, c->buf, size, c->in_offset);
+  if (n <= 0)
+    return n;
+  put = eio__write_chunk (c, (size_t)n);
+  if (put < n && c->in_offset < 0)
+    {
+      int saved = errno;
+
+      lseek (c->in, (put > 0 ? put : 0) - n, SEEK_CUR);
+      errno = saved;
+    }
+  return put;
+}
+
+static ssize_t
+eio__copy_step (const eio__copier *c, size_t size)
+{
+  if (size > EIO__COPY_STEP)
+    size = EIO__COPY_STEP;
+  if (c->how == EIO__BY_HAND)
+    return eio__copy_chunk (c, size);
+  if (c->how == EIO__BY_SENDFILE)
+    return eio_sys_sendfile (c->out, c->in, c->in_offset, size);
+  if (c->req && c->req->eio_pool)
+    return EIO__TRY (c->req, EIO__NO_COPY_RANGE,
+                     eio_sys_copy_range (c->in, c->in_offset, c->out,
+                                         c->out_offset, size));
+  return eio_sys_copy_range (c->in, c->in_offset, c->out, c->out_offset, size);
+}
+
+/* Whether a step that moved nothing may succeed another way. The first 0 may
+ * come from a file that pretends to be empty, as those in /proc; EBADF, from
+ * a target that appends. */
+static int
+eio__may_copy_otherwise (const eio__copier *c, ssize_t n)
+{
+  if (c->how == EIO__BY_HAND)
+    return 0;
+  if (!n)
+    return !c->begun;
+  return eio__wants_emulation (errno)
+         || (errno == EBADF && c->out_offset < 0 && eio_sys_appends (c->out));
+}
+
+static int
+eio__copy_by_hand (eio__copier *c)
+{
+  c->how = EIO__BY_HAND;
+  c->buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
+  return c->buf ? 0 : -1;
+}
+
+/* Takes the next way; sendfile needs an offset to read at, and none to write
+ * at. */
+static int
+eio__copy_otherwise (eio__copier *c)
+{
+  if (c->how == EIO__BY_RANGE && c->in_offset >= 0 && c->out_offset < 0)
+    {
+      c->how = EIO__BY_SENDFILE;
+      return 0;
+    }
+  if (c->out_offset >= 0 && eio_sys_appends (c->out))
+    {
+      errno = EBADF; /* as copy_file_range says */
+      return -1;
+    }
+  return eio__copy_by_hand (c);
+}
+
+/* Returns how many bytes were copied, which are fewer at the end of the file,
+ * after an error, or when it was given up; -1 if there were none before an
+ * error. */
+static eio_ssize_t
+eio__copy_bytes (eio__copier *c, size_t count)
+{
+  size_t done = 0;
   ssize_t n;
+
+  do
+    {
+      n = eio__copy_step (c, count - done);
+      if (n > 0)
+        {
+          done += (size_t)n;
+          c->begun = 1;
+          c->in_offset += c->in_offset < 0 ? 0 : n;
+          c->out_offset += c->out_offset < 0 ? 0 : n;
+          eio__count_copied (c, n);
+        }
+      else if (n < 0 && errno == EINTR)
+        n = 1;
+      else if (eio__may_copy_otherwise (c, n))
+        n = eio__copy_otherwise (c) ? -1 : 1;
+    }
+  while (n > 0 && (done < count || !done) && !eio__is_given_up (c));
+  c->error = n < 0 ? errno : 0;
+  return done || n >= 0 ? (eio_ssize_t)done : -1;
+}
+
+static void
+eio__free_copier (eio__copier *c)
+{
+  int saved = errno;
+
+  free (c->buf);
+  errno = saved;
+}
+
+/* req may be null. */
+static eio_ssize_t
+eio__sendfile_to (eio_req *req, int ofd, int ifd, off_t offset, size_t count)
+{
+  eio__copier c = { .req = req,
+                    .in = ifd,
+                    .out = ofd,
+                    .in_offset = offset,
+                    .out_offset = -1,
+                    .how = EIO__BY_SENDFILE,
+                    .count = req ? &req->eio_done : 0 };
+  eio_ssize_t res;
 
   if (offset < 0)
     {
       errno = EINVAL;
       return -1;
     }
-
-  do
-    {
-      size_t chunk = count < EIO__SENDFILE_CHUNK ? count : EIO__SENDFILE_CHUNK;
-
-      n = buf ? eio__copy_some (ofd, ifd, offset, chunk, buf)
-              : eio_sys_sendfile (ofd, ifd, offset, chunk);
-      if (n > 0)
-        {
-          done += n;
-          offset += n;
-          count -= (size_t)n;
-        }
-      else if (n < 0 && errno == EINTR)
-        n = 1;
-      else if (n < 0 && !buf && eio__wants_emulation (errno))
-        {
-          buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
-          n = buf ? 1 : -1;
-        }
-    }
-  while (n > 0 && (count || !done) && !(req && EIO_CANCELLED (req)));
-
-  free (buf);
-  return done || n >= 0 ? done : -1;
+  if (req)
+    eio__begin_progress (req, count);
+  res = eio__copy_bytes (&c, count);
+  eio__free_copier (&c);
+  return res;
 }
 
 static eio_ssize_t
@@ -5171,7 +5334,7 @@ eio__sendfile (eio_req *req)
 /* A buffer that a file is read into. */
 typedef struct
 {
-  const eio_req *req; /* may be cancelled meanwhile */
+  eio_req *req; /* may be cancelled meanwhile */
   char *buf;
   size_t got;  /* bytes in it */
   size_t cap;  /* bytes that it has room for */
@@ -5198,6 +5361,23 @@ eio__slurp_grow (eio__slurper *s, off_t hint)
   return 0;
 }
 
+/* An offset below 0 stands for where the file is. */
+static ssize_t
+eio__slurp_some (eio__slurper *s, int fd, off_t offset)
+{
+  char *to = s->buf + s->got;
+  size_t size = s->cap - s->got;
+
+  if (EIO_CANCELLED (s->req))
+    {
+      errno = ECANCELED;
+      return -1;
+    }
+  if (size > EIO__COPY_STEP)
+    size = EIO__COPY_STEP;
+  return offset < 0 ? read (fd, to, size) : pread (fd, to, size, offset);
+}
+
 /* Reads from offset until the end or until there is enough. What cannot be
  * read by offset, such as a FIFO, is read from where it is. */
 static int
@@ -5209,20 +5389,16 @@ eio__slurp_read (eio__slurper *s, int fd, off_t offset, off_t hint)
     {
       ssize_t n;
 
-      if (EIO_CANCELLED (s->req))
-        {
-          errno = ECANCELED;
-          return -1;
-        }
       if (s->got == s->cap && eio__slurp_grow (s, hint))
         return -1;
-      n = by_offset ? pread (fd, s->buf + s->got, s->cap - s->got,
-                             offset + (off_t)s->got)
-                    : read (fd, s->buf + s->got, s->cap - s->got);
+      n = eio__slurp_some (s, fd, by_offset ? offset + (off_t)s->got : -1);
       if (!n)
         break;
       if (n > 0)
-        s->got += (size_t)n;
+        {
+          s->got += (size_t)n;
+          eio__make_progress (s->req, n);
+        }
       else if (errno == ESPIPE && by_offset && !offset)
         by_offset = 0;
       else if (errno != EINTR)
@@ -5279,17 +5455,21 @@ static int
 eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
 {
   struct stat st;
-  off_t offset;
+  off_t offset, left;
   int res;
 
+  eio__begin_progress (req, 0);
   if (fstat (fd, &st))
     return -1;
   if (req->offs < 0 && !st.st_size)
     return eio__slurp_tail (req, s, fd);
 
   offset = eio__slurp_start (req, st.st_size);
-  res = eio__slurp_read (s, fd, offset,
-                         st.st_size > offset ? st.st_size - offset : 4095);
+  left = st.st_size > offset ? st.st_size - offset : 0;
+  eio__begin_progress (req, (unsigned long long)left < s->want
+                              ? (unsigned long long)left
+                              : s->want);
+  res = eio__slurp_read (s, fd, offset, left ? left : 4095);
 
   /* So far behind the end that no file can have bytes there. */
   if (res && S_ISREG (st.st_mode) && !s->got && offset > st.st_size
@@ -6132,14 +6312,6 @@ eio__writev (eio_req *req)
                    : eio_sys_writev (req->int1, req->ptr2, n, req->offs);
 }
 
-enum
-{
-  /* Between looks whether it was cancelled. A file system that only notes that
-   * data is shared, or a server, copies a lot in no time. */
-  EIO__TRANSFER_STEP = 1 << 23,
-  EIO__COPY_STEP = 1 << 26
-};
-
 static ssize_t
 eio__transfer (const eio_req *req, size_t done, size_t count, int writes)
 {
@@ -6155,7 +6327,7 @@ eio__transfer (const eio_req *req, size_t done, size_t count, int writes)
 
 /* Leaves in errno what stopped it, 0 if nothing did or the file ended. */
 static eio_ssize_t
-eio__transfer_all (const eio_req *req, int writes)
+eio__transfer_all (eio_req *req, int writes)
 {
   size_t done = 0;
   int error = 0;
@@ -6164,15 +6336,19 @@ eio__transfer_all (const eio_req *req, int writes)
   if (req->size > (size_t)-1 / 2)
     return eio__invalid ();
 
+  eio__begin_progress (req, req->size);
   do
     {
       size_t step = req->size - done;
 
-      if (step > EIO__TRANSFER_STEP)
-        step = EIO__TRANSFER_STEP;
+      if (step > EIO__COPY_STEP)
+        step = EIO__COPY_STEP;
       n = eio__transfer (req, done, step, writes);
       if (n > 0)
-        done += (size_t)n;
+        {
+          done += (size_t)n;
+          eio__make_progress (req, n);
+        }
       else if (n < 0 && errno == EINTR)
         n = 1;
       else if (n < 0)
@@ -6276,23 +6452,6 @@ eio__fstatx (eio_req *req)
   return res < 0 && errno == ENOSYS ? eio__statx_by_stat (req) : res;
 }
 
-/* A copy on its way. Offsets below 0 stand for the descriptors' positions. */
-typedef struct
-{
-  eio_req *req;
-  int in, out;
-  off_t in_offset, out_offset;
-  size_t left;
-  eio_ssize_t done;
-  char *buf; /* EIO__COPY_CHUNK bytes, when it is done by hand */
-  enum
-  {
-    EIO__BY_RANGE,
-    EIO__BY_SENDFILE,
-    EIO__BY_HAND
-  } how;
-} eio__copier;
-
 /* ptr2 of requests that have a second offset. */
 static off_t
 eio__out_offset (const eio_req *req)
@@ -6300,158 +6459,53 @@ eio__out_offset (const eio_req *req)
   return req->ptr2 ? *(const off_t *)req->ptr2 : -1;
 }
 
-/* Whether a file is copied onto itself, and ranges of it overlap: the kernel
- * sees only one step of it. Where they do not, what is added to the file is not
- * copied again. */
 static int
-eio__overlaps (eio__copier *c)
+eio__is_same_file (const struct stat *a, const struct stat *b)
+{
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Whether a file is copied onto itself, and ranges of it overlap: the kernel
+ * sees only one step of it. Sets the number of bytes that are to be copied: no
+ * more than the file has, lest what is added to it be copied again. */
+static int
+eio__overlaps (eio_req *req, off_t to, size_t *count)
 {
   struct stat in, out;
-  off_t from = c->in_offset, to = c->out_offset, length;
+  off_t from = req->offs, length;
 
-  if (fstat (c->in, &in) || fstat (c->out, &out) || !S_ISREG (in.st_mode)
-      || in.st_dev != out.st_dev || in.st_ino != out.st_ino)
+  if (fstat (req->int1, &in) || !S_ISREG (in.st_mode))
     return 0;
-  from = from < 0 ? lseek (c->in, 0, SEEK_CUR) : from;
-  to = to < 0 ? lseek (c->out, 0, SEEK_CUR) : to;
-  if (from >= in.st_size)
+  from = from < 0 ? lseek (req->int1, 0, SEEK_CUR) : from;
+  length = from < in.st_size ? in.st_size - from : 0;
+  if ((unsigned long long)length > *count)
+    length = (off_t)*count;
+  eio__begin_progress (req, (unsigned long long)length);
+  if (!length || fstat ((int)req->int2, &out) || !eio__is_same_file (&in, &out))
     return 0;
-  length = in.st_size - from;
-  if ((unsigned long long)length > c->left)
-    length = (off_t)c->left;
-  c->left = (size_t)length;
+  *count = (size_t)length;
+  to = to < 0 ? lseek ((int)req->int2, 0, SEEK_CUR) : to;
   return to < from ? from - to < length : to - from < length;
-}
-
-/* Writes all of it, so that nothing is lost that cannot be read again. */
-static ssize_t
-eio__write_chunk (const eio__copier *c, size_t size)
-{
-  size_t put = 0;
-  ssize_t n;
-
-  do
-    {
-      errno = ENOSPC; /* a device that takes no more says nothing */
-      n = c->out_offset < 0 ? write (c->out, c->buf + put, size - put)
-                            : pwrite (c->out, c->buf + put, size - put,
-                                      c->out_offset + (off_t)put);
-      if (n > 0)
-        put += (size_t)n;
-    }
-  while (put < size && (n > 0 || (n < 0 && errno == EINTR)));
-  return put ? (ssize_t)put : -1;
-}
-
-static ssize_t
-eio__copy_chunk (eio__copier *c, size_t size)
-{
-  ssize_t n, put;
-
-  if (size > EIO__COPY_CHUNK)
-    size = EIO__COPY_CHUNK;
-  n = c->in_offset < 0 ? read (c->in, c->buf, size)
-                       : pread (c->in, c->buf, size, c->in_offset);
-  if (n <= 0)
-    return n;
-  put = eio__write_chunk (c, (size_t)n);
-  if (put < n && c->in_offset < 0)
-    {
-      int saved = errno;
-
-      lseek (c->in, (put > 0 ? put : 0) - n, SEEK_CUR);
-      errno = saved;
-    }
-  return put;
-}
-
-static ssize_t
-eio__copy_step (eio__copier *c)
-{
-  size_t size = c->left < EIO__COPY_STEP ? c->left : EIO__COPY_STEP;
-
-  switch (c->how)
-    {
-    case EIO__BY_RANGE:
-      return EIO__TRY (c->req, EIO__NO_COPY_RANGE,
-                       eio_sys_copy_range (c->in, c->in_offset, c->out,
-                                           c->out_offset, size));
-    case EIO__BY_SENDFILE:
-      return eio_sys_sendfile (c->out, c->in, c->in_offset, size);
-    default:
-      return eio__copy_chunk (c, size);
-    }
-}
-
-/* Whether a step that moved nothing may succeed another way. The first 0 may
- * come from a file that pretends to be empty, as those in /proc; EBADF, from
- * a target that appends. */
-static int
-eio__may_copy_otherwise (const eio__copier *c, ssize_t n)
-{
-  if (c->how == EIO__BY_HAND)
-    return 0;
-  if (!n)
-    return !c->done;
-  return eio__wants_emulation (errno) || errno == EXDEV
-         || (errno == EBADF && c->out_offset < 0 && eio_sys_appends (c->out));
-}
-
-/* Takes the next way; sendfile needs an offset to read at, and none to write
- * at. */
-static int
-eio__copy_otherwise (eio__copier *c)
-{
-  if (c->how == EIO__BY_RANGE && c->in_offset >= 0 && c->out_offset < 0)
-    {
-      c->how = EIO__BY_SENDFILE;
-      return 0;
-    }
-  c->how = EIO__BY_HAND;
-  if (c->out_offset >= 0 && eio_sys_appends (c->out))
-    {
-      errno = EBADF; /* as copy_file_range says */
-      return -1;
-    }
-  c->buf = eio_sys_realloc (0, EIO__COPY_CHUNK);
-  return c->buf ? 0 : -1;
 }
 
 static eio_ssize_t
 eio__copy_range (eio_req *req)
 {
-  eio__copier c = { req, req->int1, (int)req->int2, req->offs,
-                    eio__out_offset (req), req->size, 0, 0, EIO__BY_RANGE };
-  ssize_t n;
+  eio__copier c = { .req = req,
+                    .in = req->int1,
+                    .out = (int)req->int2,
+                    .in_offset = req->offs,
+                    .out_offset = eio__out_offset (req),
+                    .count = &req->eio_done };
+  size_t count = req->size;
+  eio_ssize_t res;
 
-  if (eio__overlaps (&c))
+  eio__begin_progress (req, 0);
+  if (eio__overlaps (req, c.out_offset, &count))
     return eio__invalid ();
-
-  do
-    {
-      n = eio__copy_step (&c);
-      if (n > 0)
-        {
-          c.done += n;
-          c.left -= (size_t)n;
-          c.in_offset += c.in_offset < 0 ? 0 : n;
-          c.out_offset += c.out_offset < 0 ? 0 : n;
-        }
-      else if (n < 0 && errno == EINTR)
-        n = 1;
-      else if (eio__may_copy_otherwise (&c, n))
-        n = eio__copy_otherwise (&c) ? -1 : 1;
-    }
-  while (n > 0 && (c.left || !c.done) && !EIO_CANCELLED (req));
-
-  if (c.buf)
-    {
-      int saved = errno;
-
-      free (c.buf);
-      errno = saved;
-    }
-  return c.done || n >= 0 ? c.done : -1;
+  res = eio__copy_bytes (&c, count);
+  eio__free_copier (&c);
+  return res;
 }
 
 static eio_ssize_t
@@ -7596,26 +7650,26 @@ eio__sync_fd (int fd)
 }
 
 static int
-eio__save_bytes (const eio_req *req, int fd)
+eio__save_bytes (eio_req *req, int fd)
 {
-  enum { EIO__SAVE_CHUNK = 1 << 23 }; /* between looks whether it was
-                                         cancelled */
   const char *buf = req->ptr2;
   size_t left = req->size;
 
+  eio__begin_progress (req, left);
   while (left)
     {
       ssize_t n = -1;
 
       if (EIO_CANCELLED (req))
         return eio__fail (ECANCELED);
-      n = write (fd, buf, left < EIO__SAVE_CHUNK ? left : EIO__SAVE_CHUNK);
+      n = write (fd, buf, left < EIO__COPY_STEP ? left : EIO__COPY_STEP);
       if (n < 0 && errno != EINTR)
         return -1;
       if (n > 0)
         {
           buf += n;
           left -= (size_t)n;
+          eio__make_progress (req, n);
         }
     }
   return 0;
@@ -7654,7 +7708,7 @@ eio__set_mode (int fd, mode_t mode)
 /* Fills the new file. The old one's mode is kept, or that is set again which
  * it was made with: writing takes bits away. */
 static int
-eio__save_to (const eio_req *req, int fd, const struct stat *old)
+eio__save_to (eio_req *req, int fd, const struct stat *old)
 {
   struct stat st;
   mode_t mode;
@@ -7681,7 +7735,7 @@ eio__close_written (int fd, int res)
 }
 
 static int
-eio__replace (const eio_req *req, const eio__place *p, const struct stat *old)
+eio__replace (eio_req *req, const eio__place *p, const struct stat *old)
 {
   char temp[] = EIO__TEMP_NAME;
   mode_t mode = req->int2     ? (mode_t)req->int2
@@ -7730,24 +7784,6 @@ enum
                     | EIO_COPY_CLONE_ONLY
 };
 
-/* How bytes are copied. What a file does not take is not tried again on it. */
-enum
-{
-  EIO__FILE_BY_RANGE,
-  EIO__FILE_BY_SENDFILE,
-  EIO__FILE_BY_HAND
-};
-
-typedef struct
-{
-  const eio_req *req; /* may be cancelled meanwhile */
-  int flags;          /* EIO_COPY_ */
-  int in, out;
-  struct stat from, to; /* as they were at first */
-  int how;
-  char *buf; /* by hand */
-} eio__file_copier;
-
 /* Errors of what is done as far as it is possible. */
 static int
 eio__is_forgiven (int error)
@@ -7756,99 +7792,44 @@ eio__is_forgiven (int error)
          || error == EOPNOTSUPP;
 }
 
+/* Copies a range to the same place. Moves *offset on to end, or to the end of
+ * the file. */
 static int
-eio__is_same_file (const struct stat *a, const struct stat *b)
+eio__copy_data_range (eio__copier *c, off_t *offset, off_t end)
 {
-  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-static ssize_t
-eio__copy_file_by_hand (eio__file_copier *c, off_t offset, size_t count)
-{
-  ssize_t n, done;
-
-  if (!c->buf && !(c->buf = eio_sys_realloc (0, EIO__COPY_CHUNK)))
+  c->in_offset = *offset;
+  if (lseek (c->out, *offset, SEEK_SET) < 0)
     return -1;
-  n = eio__pread (c->in, c->buf,
-                  count < EIO__COPY_CHUNK ? count : EIO__COPY_CHUNK, offset);
-  for (done = 0; done < n;)
+  while (c->in_offset < end)
     {
-      ssize_t put = pwrite (c->out, c->buf + done, (size_t)(n - done),
-                            offset + done);
+      off_t left = end - c->in_offset;
+      eio_ssize_t n = eio__copy_bytes (
+        c, left < EIO__COPY_STEP ? (size_t)left : EIO__COPY_STEP);
 
-      if (put < 0 && errno != EINTR)
-        return -1;
-      if (put > 0)
-        done += put;
-    }
-  return n;
-}
-
-/* Returns what was copied, 0 at the end. The kernel may refuse for many
- * reasons, and some say that there is nothing where there is something: what
- * is true is found out by hand. */
-static ssize_t
-eio__copy_file_step (eio__file_copier *c, off_t offset, size_t count)
-{
-  ssize_t n;
-
-  if (c->how == EIO__FILE_BY_RANGE)
-    {
-      n = EIO__TRY (c->req, EIO__NO_COPY_RANGE,
-                    eio_sys_copy_range (c->in, offset, c->out, offset,
-                                        count));
-      if (n > 0 || (n < 0 && errno == EINTR))
-        return n;
-      c->how = EIO__FILE_BY_SENDFILE;
-    }
-  if (c->how == EIO__FILE_BY_SENDFILE)
-    {
-      n = lseek (c->out, offset, SEEK_SET) < 0
-            ? -1
-            : eio_sys_sendfile (c->out, c->in, offset, count);
-      if (n > 0 || (n < 0 && errno == EINTR))
-        return n;
-      c->how = EIO__FILE_BY_HAND;
-    }
-  return eio__copy_file_by_hand (c, offset, count);
-}
-
-/* Moves *offset on to end, or to the end of the file. */
-static int
-eio__copy_file_bytes (eio__file_copier *c, off_t *offset, off_t end)
-{
-  while (*offset < end)
-    {
-      off_t left = end - *offset;
-      ssize_t n;
-
-      if (EIO_CANCELLED (c->req))
+      if (c->error)
+        return eio__fail (c->error);
+      if (eio__is_given_up (c))
         return eio__fail (ECANCELED);
-      n = eio__copy_file_step (c, *offset,
-                               left < EIO__SENDFILE_CHUNK
-                                 ? (size_t)left
-                                 : EIO__SENDFILE_CHUNK);
-      if (!n)
-        return 0;
-      if (n > 0)
-        *offset += n;
-      else if (errno != EINTR)
-        return -1;
+      if (!n && !c->begun)
+        break;
+      c->begun = n > 0; /* else that is to be found out by hand */
     }
+  *offset = c->in_offset;
   return 0;
 }
 
 /* Of a file that does not tell its length, such as those in /proc. */
 static int
-eio__copy_to_end (eio__file_copier *c)
+eio__copy_to_end (eio__copier *c)
 {
   off_t offset = 0, before;
 
-  c->how = EIO__FILE_BY_HAND;
+  if (eio__copy_by_hand (c))
+    return -1;
   do
     {
       before = offset;
-      if (eio__copy_file_bytes (c, &offset, offset + EIO__SENDFILE_CHUNK))
+      if (eio__copy_data_range (c, &offset, offset + EIO__COPY_STEP))
         return -1;
     }
   while (offset > before);
@@ -7858,7 +7839,7 @@ eio__copy_to_end (eio__file_copier *c)
 /* As much as the file had when it was opened, if it still has that. Holes
  * stay holes: the target is empty at first. */
 static int
-eio__copy_data (eio__file_copier *c)
+eio__copy_data (eio__copier *c)
 {
   off_t offset = 0, size = c->from.st_size, data, hole;
   struct stat now;
@@ -7879,31 +7860,36 @@ eio__copy_data (eio__file_copier *c)
         break;
       if (hole > size)
         hole = size;
+      eio__count_copied (c, data - offset);
       offset = data;
-      if (eio__copy_file_bytes (c, &offset, hole))
+      if (eio__copy_data_range (c, &offset, hole))
         return -1;
       if (offset < hole)
         size = offset; /* it has become shorter */
     }
+  if (offset == size)
+    return 0;
 
   if (fstat (c->in, &now))
     return -1;
+  eio__count_copied (c, size - offset);
   return ftruncate (c->out, now.st_size < size ? now.st_size : size);
 }
 
 /* Shares the blocks, if the file system can. */
 static int
-eio__clone_or_copy_data (eio__file_copier *c)
+eio__clone_or_copy_data (eio__copier *c)
 {
-  if (!eio_sys_clone (c->in, c->out))
-    return 0;
-  return c->flags & EIO_COPY_CLONE_ONLY ? -1 : eio__copy_data (c);
+  if (eio_sys_clone (c->in, c->out))
+    return c->flags & EIO_COPY_CLONE_ONLY ? -1 : eio__copy_data (c);
+  eio__count_copied (c, c->from.st_size);
+  return 0;
 }
 
 /* What attributes cannot be set because of who we are, or where, is left out.
  */
 static int
-eio__copy_xattr (const eio__file_copier *c, const char *name)
+eio__copy_xattr (const eio__copier *c, const char *name)
 {
   const eio_sys_node in = { 0, c->in, 0 }, out = { 0, c->out, 0 };
   ssize_t n = eio_sys_getxattr (&in, name, 0, 0);
@@ -7922,7 +7908,7 @@ eio__copy_xattr (const eio__file_copier *c, const char *name)
 }
 
 static int
-eio__copy_xattrs (const eio__file_copier *c)
+eio__copy_xattrs (const eio__copier *c)
 {
   const eio_sys_node in = { 0, c->in, 0 };
   ssize_t n = eio_sys_listxattr (&in, 0, 0), i;
@@ -7948,7 +7934,7 @@ eio__copy_xattrs (const eio__file_copier *c)
 /* In this order: a new owner loses capabilities, which are attributes; those
  * of users cannot be written once the mode forbids it. */
 static int
-eio__copy_status (const eio__file_copier *c)
+eio__copy_status (const eio__copier *c)
 {
   mode_t mode = c->from.st_mode & 07777;
   struct timespec times[2];
@@ -7976,26 +7962,23 @@ eio__copy_status (const eio__file_copier *c)
 }
 
 static int
-eio__copy_file (eio__file_copier *c)
+eio__copy_file (eio__copier *c)
 {
-  int res = eio__clone_or_copy_data (c), saved;
+  int res = S_ISREG (c->from.st_mode) ? eio__clone_or_copy_data (c) : 0;
 
   if (!res)
     res = eio__copy_status (c);
   if (!res && c->flags & EIO_COPY_SYNC)
     res = eio__sync_fd (c->out);
-  if (!res && EIO_CANCELLED (c->req))
+  if (!res && eio__is_given_up (c))
     res = eio__fail (ECANCELED);
-  saved = errno;
-  free (c->buf);
-  c->buf = 0;
-  errno = saved;
+  eio__free_copier (c);
   return res;
 }
 
 /* Opens it without waiting for anybody. */
 static int
-eio__open_source (eio__file_copier *c, int dirfd, const char *path, int flags)
+eio__open_source (eio__copier *c, int dirfd, const char *path, int flags)
 {
   c->in = openat (dirfd, path,
                   O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
@@ -8014,7 +7997,7 @@ eio__open_source (eio__file_copier *c, int dirfd, const char *path, int flags)
 /* Sets *made to whether the file is new. Only if it has to be: systems do not
  * let everybody open an existing file with O_CREAT. */
 static int
-eio__open_target (eio__file_copier *c, int dirfd, const char *path, int *made)
+eio__open_target (eio__copier *c, int dirfd, const char *path, int *made)
 {
   int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
@@ -8031,7 +8014,7 @@ eio__open_target (eio__file_copier *c, int dirfd, const char *path, int *made)
 
 /* Empties it, unless it must not be written to. */
 static int
-eio__prepare_target (eio__file_copier *c)
+eio__prepare_target (eio__copier *c)
 {
   if (fstat (c->out, &c->to))
     return -1;
@@ -8057,7 +8040,7 @@ eio__unlink_same (int dirfd, const char *path, const struct stat *file)
 /* A target that is not complete is removed; what a link leads to is at least
  * emptied. */
 static int
-eio__copy_to_target (eio__file_copier *c, int dirfd, const char *path)
+eio__copy_to_target (eio__copier *c, int dirfd, const char *path)
 {
   int made, begun = 0, res = eio__open_target (c, dirfd, path, &made);
 
@@ -8085,13 +8068,18 @@ eio__copy_to_target (eio__file_copier *c, int dirfd, const char *path)
 static eio_ssize_t
 eio__copy (eio_req *req)
 {
-  eio__file_copier c = { .req = req, .flags = req->int1 };
+  eio__copier c = { .req = req,
+                    .out_offset = -1,
+                    .count = &req->eio_done,
+                    .flags = req->int1 };
   int res;
 
   if (req->int1 & ~EIO__COPY_FLAGS)
     return eio__fail (EINVAL);
+  eio__begin_progress (req, 0);
   if (eio__open_source (&c, eio__dirfd (req->wd), req->ptr1, 0))
     return -1;
+  eio__begin_progress (req, (unsigned long long)c.from.st_size);
   res = eio__copy_to_target (&c, eio__dirfd (eio__new_wd (req)), req->ptr2);
   eio__close_quietly (c.in);
   return res;
@@ -8167,7 +8155,7 @@ eio__move_link (eio__mover *m)
 
 /* Whether it is as it was when it was opened. */
 static int
-eio__check_unchanged (const eio__file_copier *c)
+eio__check_unchanged (const eio__copier *c)
 {
   struct timespec then[2], now[2];
   struct stat st;
@@ -8185,13 +8173,16 @@ eio__check_unchanged (const eio__file_copier *c)
 static int
 eio__move_file (eio__mover *m)
 {
-  eio__file_copier c = { .req = m->req,
+  eio__copier c = { .req = m->req,
+                    .out_offset = -1,
+                    .count = &m->req->eio_done,
                     .flags = m->req->int1 | EIO_COPY_ARCHIVE };
   int res;
 
   if (eio__open_source (&c, m->from.dirfd, m->from.name, O_NOFOLLOW))
     return -1;
   m->st = c.from;
+  eio__begin_progress (m->req, (unsigned long long)c.from.st_size);
   c.out = eio__make_temp (m->to.dirfd, m->temp, O_WRONLY | O_CLOEXEC, 0600,
                           0);
   res = c.out < 0 ? -1 : fstat (c.out, &c.to);
@@ -8311,6 +8302,7 @@ eio__move (eio_req *req)
 {
   if (req->int1 & ~EIO__COPY_FLAGS)
     return eio__fail (EINVAL);
+  eio__begin_progress (req, 0);
   req->int2 = 0; /* eio__rename would take it for flags */
   if (req->int1 & EIO_COPY_SYNC)
     return eio__with_places (req, eio__move_and_sync);
@@ -10253,9 +10245,46 @@ eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count)
 }
 
 int
+eio_copy_fd_sync (int in_fd, int out_fd, const struct stat *st, int flags,
+                  const eio_req *req, uint64_t *done)
+{
+  eio__copier c = { .req = req,
+                    .in = in_fd,
+                    .out = out_fd,
+                    .out_offset = -1,
+                    .count = done,
+                    .flags = flags };
+  off_t size;
+
+  if (flags & ~EIO__COPY_FLAGS)
+    return eio__fail (EINVAL);
+  if (fstat (in_fd, &c.from) || fstat (out_fd, &c.to))
+    return -1;
+  if ((c.from.st_mode & S_IFMT) != (c.to.st_mode & S_IFMT)
+      || (!S_ISREG (c.from.st_mode) && !S_ISDIR (c.from.st_mode))
+      || eio__is_same_file (&c.from, &c.to))
+    return eio__fail (EINVAL);
+  size = c.from.st_size;
+  if (st)
+    c.from = *st;
+  c.from.st_mode = (c.from.st_mode & 07777) | (c.to.st_mode & S_IFMT);
+  c.from.st_size = size;
+  return eio__copy_file (&c);
+}
+
+int
 eio_mlockall_sync (int flags)
 {
   return mlockall (eio__mlockall_flags (flags));
+}
+
+int
+eio_get_progress (const eio_req *req, struct eio_progress *progress)
+{
+  memset (progress, 0, sizeof *progress);
+  progress->bytes_done = ecb_load_count (req->eio_done);
+  progress->bytes_total = ecb_load_count (req->eio_total);
+  return 0;
 }
 
 int

@@ -525,6 +525,7 @@ struct eio_req
   size_t eio_frame;          /* ... where on the stack, */
   void *eio_extra;           /* ... and on which thread */
   unsigned long long eio_t[3]; /* monotonic times in ns */
+  uint64_t eio_done, eio_total; /* see eio_get_progress */
 };
 
 /* Non-zero when cancelled.  [any thread] */
@@ -553,6 +554,12 @@ void *eio_req_buf (const eio_req *req);
 void *eio_req_data (const eio_req *req);
 eio_wd eio_req_wd (const eio_req *req);
 off_t eio_req_offset (const eio_req *req);
+
+/* How far a request that copies, reads or writes is: EIO_COPY, EIO_MOVE,
+ * EIO_COPY_RANGE, EIO_READ_ALL, EIO_WRITE_ALL, EIO_LOAD, EIO_SAVE, EIO_SLURP
+ * and EIO_SENDFILE count bytes; others have zeros.  Holes count as if they had
+ * been copied.  Returns 0.  [any thread], from submission to finish */
+int eio_get_progress (const eio_req *req, struct eio_progress *progress);
 
 /* The directory that EIO_OPENDIR opened, or that EIO_READDIR_NEXT reads; null
  * for other types, and where that failed.  [who has the request] */
@@ -931,6 +938,19 @@ void eio_wd_close_sync (eio_wd wd);
  * if offset is negative.  sendfile(2), or pread and write where that refuses
  * the descriptors.  [any thread] */
 eio_ssize_t eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count);
+
+/* Copies what a regular file has to another, which is empty, as EIO_COPY does,
+ * and then, also of a directory, the mode, and by EIO_COPY_* flags the owner,
+ * extended attributes and times; EIO_COPY_SYNC brings it to the disk.  st is
+ * the status of in_fd whose mode, owner and times are copied; null: as it is
+ * now.  Bytes are added to *done on the way, atomically; it may be null, as
+ * may req, whose cancellation ends it with ECANCELED.
+ * Returns 0, or -1 with errno: that of a call, or EINVAL for unknown flags,
+ * the same file twice, or anything but two files or two directories; then the
+ * target is in no good state.  [any thread] */
+struct stat;
+int eio_copy_fd_sync (int in_fd, int out_fd, const struct stat *st, int flags,
+                      const eio_req *req, uint64_t *done);
 
 /* mlockall(2) with EIO_MCL_* flags.  Returns 0, or -1 with errno.
  * [any thread] */

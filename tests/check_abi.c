@@ -298,6 +298,9 @@ static const function functions[] = {
   F (eio_wd_open_sync, eio_wd (*) (eio_wd, const char *)),
   F (eio_wd_close_sync, void (*) (eio_wd)),
   F (eio_sendfile_sync, eio_ssize_t (*) (int, int, off_t, size_t)),
+  F (eio_copy_fd_sync, int (*) (int, int, const struct stat *, int,
+                                const eio_req *, uint64_t *)),
+  F (eio_get_progress, int (*) (const eio_req *, struct eio_progress *)),
   F (eio_mlockall_sync, int (*) (int)),
 
   F (eio_nop, eio_req *(*)(int, eio_cb, void *)),

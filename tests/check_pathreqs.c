@@ -25,7 +25,7 @@
   X (getrandom) X (copy_file_range) X (write) X (fsync) X (fstat) \
   X (renameat) X (linkat) X (unlinkat) X (mkdirat) X (fstatat) X (close) \
   X (readdir) X (fdopendir) X (fchown) X (fchmod) X (lseek) X (sendfile) \
-  X (ioctl) X (pread) X (pwrite) X (ftruncate) X (dup)
+  X (ioctl) X (pread) X (ftruncate) X (dup)
 /* clang-format on */
 
 enum
@@ -165,8 +165,6 @@ out_of_memory (void)
   (trip_syscall (__VA_ARGS__) ? -1 : syscall (__VA_ARGS__))
 #define write(fd, buf, n) \
   (trip (C_write) ? -1 : write (fd, buf, shorter (n)))
-#define pwrite(fd, buf, n, o) \
-  (trip (C_pwrite) ? -1 : pwrite (fd, buf, shorter (n), o))
 #define pread(fd, buf, n, o) \
   (trip (C_pread) ? -1 : pread (fd, buf, shorter (n), o))
 #define sendfile(out, in, o, n) \
@@ -1761,7 +1759,7 @@ refuse_ways (int ways)
     {
       most = 7000;
       arm (C_pread, EINTR, 3, 2);
-      arm (C_pwrite, EINTR, 5, 2);
+      arm (C_write, EINTR, 5, 2);
     }
 }
 
@@ -1951,9 +1949,9 @@ START_TEST (partial_copies_are_removed)
   {
     int call, error, first;
   } steps[] = {
-    { C_pread, EIO, 0 },     { C_pread, EIO, 2 },     { C_pwrite, ENOSPC, 0 },
-    { C_pwrite, ENOSPC, 2 }, { C_fsync, EIO, 0 },     { C_close, EDQUOT, 0 },
-    { C_fchmod, EIO, 0 },    { C_ftruncate, EIO, 1 }, { C_fstat, EIO, 1 },
+    { C_pread, EIO, 0 },     { C_pread, EIO, 2 },     { C_write, ENOSPC, 0 },
+    { C_write, ENOSPC, 2 }, { C_fsync, EIO, 0 },     { C_close, EDQUOT, 0 },
+    { C_fchmod, EIO, 0 },    { C_ftruncate, EIO, 0 }, { C_fstat, EIO, 1 },
     { C_fstat, EIO, 2 },     { C_created, EDQUOT, 0 },
   };
   int fds = count_fds (), i;
@@ -1974,7 +1972,7 @@ START_TEST (partial_copies_are_removed)
 
   /* Through a link, only what it leads to is gone. */
   refuse_ways (2);
-  arm (C_pwrite, ENOSPC, 2, 1);
+  arm (C_write, ENOSPC, 2, 1);
   fails (ENOSPC, eio_copy ("large", "link", 0, KEEP));
   ck_assert (exists ("link"));
   expect_file ("file", "");
@@ -1997,6 +1995,161 @@ START_TEST (copies_stop_when_cancelled)
   cancelled_at (C_pread, 2, eio_move ("large", "new", 0, TAIL));
   ck_assert (!exists ("new"));
   ck_assert_int_eq (count_names ("."), 4);
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* How far a request is when it makes the nth call, from 1. */
+static eio_req watched;
+static struct eio_progress far;
+
+static void
+look (void)
+{
+  ck_assert_int_eq (eio_get_progress (&watched, &far), 0);
+}
+
+static void
+expect_progress (eio_req req, int call, int n, uint64_t done, uint64_t total)
+{
+  watched = req;
+  watched.finish = keep;
+  memset (&far, 0xff, sizeof far);
+  arm (call, 0, 0, 0);
+  faults[call].event_at = n;
+  event = look;
+  eio_submit (&watched);
+  host_drain ();
+  faults[call].event_at = 0;
+  ck_assert_int_ge (got.result, 0);
+  ck_assert_msg (far.bytes_done == done && far.bytes_total == total,
+                 "%s: %llu of %llu", eio_strtype (req.type),
+                 (unsigned long long)far.bytes_done,
+                 (unsigned long long)far.bytes_total);
+  ck_assert_uint_eq (far.entries_done + far.entries_total, 0);
+  look ();
+  ck_assert_uint_eq (far.bytes_done, total);
+  if (got.flags & EIO_FLAG_PTR2_FREE)
+    free (got.ptr2);
+  got.flags = 0;
+}
+
+START_TEST (requests_tell_how_far_they_are)
+{
+  enum { CHUNK = 65536 };
+  eio_req req = { .type = EIO_COPY, .ptr1 = "large", .ptr2 = "new" };
+  struct stat st;
+  int in, out;
+
+  make_large ("large");
+  ck_assert_int_eq (chmod ("large", 0640), 0);
+  expect_progress (req, C_fchmod, 1, LARGE, LARGE);
+  refuse_ways (2);
+  expect_progress (req, C_pread, 3, 2 * CHUNK, LARGE);
+  req.type = EIO_MOVE;
+  arm (C_renameat, EXDEV, 0, 1);
+  expect_progress (req, C_pread, 3, 2 * CHUNK, LARGE);
+  expect_progress ((eio_req){ .type = EIO_LOAD, .ptr1 = "new" }, C_pread, 2,
+                   LARGE, LARGE);
+  req = (eio_req){ .type = EIO_SAVE, .ptr1 = "large", .ptr2 = large,
+                   .size = LARGE };
+  most = 1000;
+  expect_progress (req, C_write, 3, 2000, LARGE);
+  most = 0;
+
+  in = open ("large", O_RDWR);
+  out = open ("new", O_RDWR | O_TRUNC);
+  ck_assert (in >= 0 && out >= 0);
+  req = (eio_req){ .type = EIO_COPY_RANGE, .int1 = in, .int2 = out,
+                   .size = (size_t)-1 / 2 };
+  expect_progress (req, C_pread, 2, CHUNK, LARGE);
+  req = (eio_req){ .type = EIO_SENDFILE, .int1 = out, .int2 = in,
+                   .size = LARGE };
+  expect_progress (req, C_pread, 2, CHUNK, LARGE);
+  most = 1000;
+  req = (eio_req){ .type = EIO_READ_ALL, .int1 = in, .ptr2 = large,
+                   .size = LARGE };
+  expect_progress (req, C_pread, 3, 2000, LARGE);
+  req.type = EIO_WRITE_ALL;
+  req.offs = -1;
+  expect_progress (req, C_write, 3, 2000, LARGE);
+  close (in);
+  close (out);
+  disarm ();
+
+  /* Holes count; what has nothing to tell has zeros. */
+  ck_assert_int_eq (truncate ("large", 10 * LARGE), 0);
+  refuse_ways (2);
+  req = (eio_req){ .type = EIO_COPY, .ptr1 = "large", .ptr2 = "new" };
+  expect_progress (req, C_fchmod, 1, 10 * LARGE, 10 * LARGE);
+  st = status_of ("new");
+  ck_assert_int_eq (st.st_size, 10 * LARGE);
+  ck_assert_int_lt (st.st_blocks * 512, 2 * LARGE);
+  expect_progress ((eio_req){ .type = EIO_MKDIR, .ptr1 = "d", .int2 = 0700 },
+                   C_mkdirat, 1, 0, 0);
+}
+END_TEST
+
+static void
+give_up (void)
+{
+  watched.cancelled = 1;
+}
+
+START_TEST (descriptors_are_copied_at_once)
+{
+  const int all = EIO_COPY_ARCHIVE | EIO_COPY_SYNC;
+  struct timespec times[2] = { { 1000, 123456789 }, { 2000, 987654321 } };
+  int in, out, dir, fds = count_fds ();
+  uint64_t done = 7;
+  struct stat st;
+
+  make_large ("large");
+  write_file ("new", "", 0);
+  ck_assert_int_eq (mkdir ("dir2", 0700), 0);
+  in = open ("large", O_RDONLY);
+  out = open ("new", O_WRONLY);
+  dir = open ("dir2", O_RDONLY);
+  ck_assert (in >= 0 && out >= 0 && dir >= 0);
+
+  st = status_of ("large");
+  st.st_mode = S_IFREG | 0604;
+  st.st_atim = times[0];
+  st.st_mtim = times[1];
+  st.st_size = 5; /* that is not for it to say */
+  ck_assert_int_eq (eio_copy_fd_sync (in, out, &st, all, 0, &done), 0);
+  ck_assert_uint_eq (done, 7 + LARGE);
+  ck_assert_uint_eq (mode_of ("new"), 0604);
+  expect_times ("new", 1000, 123456789, 2000, 987654321);
+  expect_large ("new", LARGE);
+
+  st.st_mode = 0705;
+  close (out);
+  out = open ("dir", O_RDONLY);
+  ck_assert_int_eq (eio_copy_fd_sync (dir, out, &st, all, 0, 0), 0);
+  ck_assert_uint_eq (mode_of ("dir"), 0705);
+  expect_times ("dir", 1000, 123456789, 2000, 987654321);
+  ck_assert_int_eq (eio_copy_fd_sync (dir, out, 0, 0, 0, 0), 0);
+  ck_assert_uint_eq (mode_of ("dir"), 0700);
+
+#define REFUSES(error, ...)   ck_assert (eio_copy_fd_sync (__VA_ARGS__) == -1 && errno == error)
+  REFUSES (EINVAL, in, in, 0, 0, 0, 0);
+  REFUSES (EINVAL, in, dir, 0, 0, 0, 0);
+  REFUSES (EINVAL, dir, out, 0, 64, 0, 0);
+  REFUSES (EBADF, -1, out, 0, 0, 0, 0);
+  REFUSES (EBADF, in, -1, 0, 0, 0, 0);
+  close (out);
+  out = open ("new", O_WRONLY | O_TRUNC);
+  event = give_up;
+  memset (&watched, 0, sizeof watched);
+  refuse_ways (2);
+  faults[C_pread].event_at = 2;
+  REFUSES (ECANCELED, in, out, 0, 0, &watched, 0);
+#undef REFUSES
+  ck_assert_int_eq (faults[C_pread].calls, 2);
+  close (in);
+  close (out);
+  close (dir);
   ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
@@ -2108,7 +2261,7 @@ START_TEST (moves_across_never_lose_the_source)
   } steps[] = {
     { C_openat, EMFILE, 0 },    { C_openat, EMFILE, 1 },
     { C_openat, EACCES, 2 },    { C_created, EDQUOT, 0 },
-    { C_pread, EIO, 1 },        { C_pwrite, ENOSPC, 2 },
+    { C_pread, EIO, 1 },        { C_write, ENOSPC, 2 },
     { C_fsync, EIO, 0 },        { C_close, EDQUOT, 0 },
     { C_fchmod, EIO, 0 },       { C_fstat, EIO, 0 },
     { C_fstat, EIO, 1 },        { C_fstat, EIO, 2 },
@@ -2664,6 +2817,8 @@ add_copying (TCase *tc)
   tcase_add_test (tc, only_files_are_copied);
   tcase_add_test (tc, partial_copies_are_removed);
   tcase_add_test (tc, copies_stop_when_cancelled);
+  tcase_add_test (tc, requests_tell_how_far_they_are);
+  tcase_add_test (tc, descriptors_are_copied_at_once);
   tcase_add_loop_test (tc, moves_are_renames, 0, 2);
   tcase_add_loop_test (tc, moves_go_across_file_systems, 0, 2);
   tcase_add_test (tc, moves_go_to_another_file_system);
