@@ -63,27 +63,8 @@ clean_up ()
 trap clean_up EXIT
 trap 'exit 130' HUP INT TERM
 
-fstype=$(df --output=fstype "$work" | tail -n 1)
-[ "$fstype" != tmpfs ] || echo "$work is in memory: no file will be cold."
+prepare_bench
 
-build_library ()
-{
-  copy_sources "$source" "$work/src" &&
-    { [ -x configure ] || ./autogen.sh; } && mkdir "$work/obj" &&
-    cd "$work/obj" && ../src/configure --disable-shared && make libeio.la
-}
-
-if ! [ "$BUILD" ]
-then
-  echo "Building ..."
-  BUILD=$work/obj
-  if ! build_library >"$work/log" 2>&1
-  then
-    tail -n 50 "$work/log"
-    echo "failed: the build" >&2
-    exit 1
-  fi
-fi
 ${CC:-cc} -O2 -D_FILE_OFFSET_BITS=64 -I "$source" -o "$work/fileserver" \
   "$source/examples/fileserver.c" "$BUILD/.libs/libeio.a" -pthread || exit
 

@@ -52,15 +52,7 @@ mkdir -p "$1" && out=$(cd "$1" && pwd) || exit
 work=$(mktemp -d "${WORK:-$out/..}/libeio-loop.XXXXXX") || exit
 trap 'cd / && rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM
-fstype=$(df --output=fstype "$work" | tail -n 1)
-[ "$fstype" != tmpfs ] || echo "$work is in memory: no file will be cold."
-
-build_library ()
-{
-  copy_sources "$source" "$work/src" &&
-    { [ -x configure ] || ./autogen.sh; } && mkdir "$work/obj" &&
-    cd "$work/obj" && ../src/configure --disable-shared && make libeio.la
-}
+prepare_bench
 
 # compile [FLAG...]
 compile ()
@@ -69,17 +61,6 @@ compile ()
     "$source/bench/loop.c" "$BUILD/.libs/libeio.a" -pthread "$@"
 }
 
-if ! [ "$BUILD" ]
-then
-  echo "Building ..."
-  BUILD=$work/obj
-  if ! build_library >"$work/log" 2>&1
-  then
-    tail -n 50 "$work/log"
-    echo "failed: the build" >&2
-    exit 1
-  fi
-fi
 ways="idle plain libeio"
 if compile -DLOOP_UV -luv 2>"$work/log"
 then

@@ -63,3 +63,24 @@ copy_sources ()
       make distclean
     fi
 }
+
+# For benchmarks that need a library, and cold files in $work: sets fstype and,
+# unless it is set, BUILD to a directory there, where the library of $source is
+# built.
+prepare_bench ()
+{
+  fstype=$(df --output=fstype "$work" | tail -n 1)
+  [ "$fstype" != tmpfs ] || echo "$work is in memory: no file will be cold."
+  [ "$BUILD" ] && return
+
+  echo "Building ..."
+  BUILD=$work/obj
+  (
+    copy_sources "$source" "$work/src" &&
+      { [ -x configure ] || ./autogen.sh; } && mkdir "$BUILD" &&
+      cd "$BUILD" && ../src/configure --disable-shared && make libeio.la
+  ) >"$work/log" 2>&1 && return
+  tail -n 50 "$work/log"
+  echo "failed: the build" >&2
+  exit 1
+}

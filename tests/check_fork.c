@@ -24,33 +24,10 @@
  * Helpers                                                                   *
  *****************************************************************************/
 
-/* In a child: says what is wrong; its status tells the parent. */
-#define need(expr) \
-  do { \
-    if (!(expr)) \
-      { \
-        fprintf (stderr, "child, line %d: not %s (errno %d)\n", __LINE__, \
-                 #expr, errno); \
-        _exit (1); \
-      } \
-  } while (0)
-
-/* The alarm has to get through in a child of a worker, too, and not to the
- * handler of Check's. */
-static void
-set_alarm (void)
-{
-  sigset_t none;
-  sigemptyset (&none);
-  signal (SIGALRM, SIG_DFL);
-  pthread_sigmask (SIG_SETMASK, &none, 0);
-  alarm (20);
-}
-
 static void
 be_child (void (*body) (void))
 {
-  set_alarm ();
+  begin_child ();
   body ();
   _exit (0);
 }
@@ -78,31 +55,7 @@ await_status (pid_t pid)
   return status;
 }
 
-static void
-expect_success (pid_t pid)
-{
-  int status = await_status (pid);
-  ck_assert_msg (WIFEXITED (status) && WEXITSTATUS (status) == 0,
-                 "child: status %#x (signal %d)", status,
-                 WIFSIGNALED (status) ? WTERMSIG (status) : 0);
-}
-
-/* Callbacks of the parent's requests, which no child may ever run. */
-static pid_t parent;
-static int parents_calls, submitted;
-
-static int
-parents_finish (eio_req *req)
-{
-  (void)req;
-  if (getpid () != parent)
-    {
-      fprintf (stderr, "child: got a result of the parent's\n");
-      _exit (2);
-    }
-  ++parents_calls;
-  return 0;
-}
+static int submitted;
 
 /* A request of the parent's.  Not allocated: what a child forgets would be
  * a leak there. */
@@ -173,7 +126,7 @@ static void
 expect_parent_complete (void)
 {
   drain_silently ();
-  ck_assert_int_eq (parents_calls, submitted);
+  ck_assert_int_eq (finishes, submitted);
   ck_assert_uint_eq (eio_nreqs (), 0);
   ck_assert_uint_eq (eio_nready (), 0);
   ck_assert_uint_eq (eio_npending (), 0);
@@ -256,16 +209,6 @@ leave_state (void)
  * Children that call eio_init                                               *
  *****************************************************************************/
 
-static int childs_calls;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++childs_calls;
-  return 0;
-}
-
 static void
 stay_a_little (eio_req *req)
 {
@@ -292,14 +235,14 @@ static void
 use_library (void)
 {
   eio_req *grp;
-  childs_calls = 0;
+  finishes = 0;
   for (int i = 0; i < 50; ++i)
     need (eio_nop (i % 9 - 4, count, 0));
   grp = eio_grp (count, 0);
   for (int i = 0; i < 10; ++i)
     eio_grp_add (grp, eio_custom (stay_a_little, 0, count, 0));
   host_drain ();
-  need (childs_calls == 61);
+  need (finishes == 61);
   need (eio_nthreads () <= 8);
   read_a_file ();
 }
@@ -357,9 +300,9 @@ init_use_and_fork (void)
     eio_custom (stay_a_little, 0, count, 0);
   pid = spawn (init_and_use);
   need (await_status (pid) == 0);
-  childs_calls = 0;
+  finishes = 0;
   host_drain ();
-  need (childs_calls == 10);
+  need (finishes == 10);
   use_library ();
 }
 
@@ -464,7 +407,7 @@ fork_and_return (eio_req *req)
   returning_child = fork ();
   if (returning_child)
     return parents_finish (req);
-  set_alarm ();
+  begin_child ();
   host_start ();
   eio_nop (0, count, 0);
   return 0;
@@ -479,7 +422,7 @@ START_TEST (child_may_return_from_the_callback)
   if (!returning_child)
     {
       host_drain ();
-      need (childs_calls == 1);
+      need (finishes == 1);
       init_and_use ();
       _exit (0);
     }
@@ -500,9 +443,9 @@ expect_settings (void)
       nap (1);
     }
   need (eio_poll () == -1);
-  need (childs_calls == 3);
+  need (finishes == 3);
   need (eio_poll () == 0);
-  need (childs_calls == 5);
+  need (finishes == 5);
 }
 
 START_TEST (child_keeps_the_settings)
@@ -522,7 +465,7 @@ expect_limit_0 (void)
   need (eio_nready () == 1);
   eio_set_min_parallel (1);
   host_drain ();
-  need (childs_calls == 1);
+  need (finishes == 1);
 }
 
 START_TEST (child_keeps_a_limit_of_0)
@@ -738,7 +681,7 @@ call_wrapper (void)
 {
   eio_set_min_parallel (1);
   if (eio_nop (0, count, 0))
-    while (!childs_calls)
+    while (!finishes)
       eio_poll ();
   call_loop ();
 }
@@ -752,7 +695,7 @@ call_submit (void)
   eio_set_min_parallel (1);
   eio_submit (&req);
   call_loop ();
-  need (childs_calls == 1);
+  need (finishes == 1);
 }
 
 static void
@@ -764,7 +707,7 @@ call_groups (void)
   eio_grp_limit (grp, 1);
   eio_cancel (0);
   call_loop ();
-  need (childs_calls == 2);
+  need (finishes == 2);
 }
 
 static void
@@ -775,7 +718,7 @@ call_cancel (void)
   req = eio_nop (0, count, 0);
   eio_cancel (req);
   call_loop ();
-  need (childs_calls == 0);
+  need (finishes == 0);
 }
 
 static void
@@ -875,7 +818,7 @@ init_quietly_and_use (void)
   for (int i = 0; i < 20; ++i)
     eio_nop (0, count, 0);
   call_loop ();
-  need (childs_calls == 20);
+  need (finishes == 20);
 }
 
 START_TEST (fork_while_want_poll_runs)
@@ -946,7 +889,7 @@ init_and_use_briefly (void)
   for (int i = 0; i < 3; ++i)
     eio_nop (i, count, 0);
   host_drain ();
-  need (childs_calls == 3);
+  need (finishes == 3);
 }
 
 /* Workers and submitters are anywhere in the library when it forks. */

@@ -51,20 +51,10 @@ readable (int fd)
   return readable_in (fd, 0);
 }
 
-static int finished;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++finished;
-  return 0;
-}
-
 static int
 return_data (eio_req *req)
 {
-  ++finished;
+  ++finishes;
   return (int)(intptr_t)req->data;
 }
 
@@ -143,7 +133,7 @@ START_TEST (descriptor_is_readable_while_results_are_pending)
       ck_assert_int_eq (readable_in (fd, 10000), 1);
       ck_assert_int_eq (readable (fd), 1);
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_int_eq (finished, i + 1);
+      ck_assert_int_eq (finishes, i + 1);
       ck_assert_int_eq (readable (fd), 0);
     }
 }
@@ -182,7 +172,7 @@ START_TEST (descriptor_tells_of_groups)
   eio_grp (count, 0);
   ck_assert_int_eq (readable (fd), 1);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (readable (fd), 0);
 }
 END_TEST
@@ -199,7 +189,7 @@ START_TEST (descriptor_is_lowered_last)
   eio_poll_fd ();
   eio_nop (0, look_and_count, 0);
   host_drain ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (readable (eio_poll_fd ()), 0);
 }
 END_TEST
@@ -221,7 +211,7 @@ START_TEST (descriptor_lasts_over_eio_init)
   ck_assert_int_eq (readable_in (fd, 10000), 1);
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (readable (fd), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -261,30 +251,20 @@ START_TEST (descriptor_alone_drives_a_loop)
 
   eio_set_min_parallel (4);
   submit_nops (DEPTH);
-  while (finished < N)
+  while (finishes < N)
     {
-      int before = finished;
+      int before = finishes;
 
-      ck_assert_msg (readable_in (fd, 20000) == 1, "lost after %d", finished);
+      ck_assert_msg (readable_in (fd, 20000) == 1, "lost after %d", finishes);
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_msg (finished > before, "woken for nothing");
-      for (; submitted < finished + DEPTH && submitted < N; ++submitted)
+      ck_assert_msg (finishes > before, "woken for nothing");
+      for (; submitted < finishes + DEPTH && submitted < N; ++submitted)
         submit_nops (1);
     }
   ck_assert_uint_eq (eio_nreqs (), 0);
   ck_assert_int_eq (readable_in (fd, 20), 0);
 }
 END_TEST
-
-/* In a child: what is wrong ends it with another status than 0. */
-#define need(expr) \
-  do { \
-    if (!(expr)) \
-      { \
-        fprintf (stderr, "child, line %d: not %s\n", __LINE__, #expr); \
-        _exit (1); \
-      } \
-  } while (0)
 
 /* With eio_init in the child, and without. */
 START_TEST (child_has_a_descriptor_of_its_own)
@@ -307,9 +287,9 @@ START_TEST (child_has_a_descriptor_of_its_own)
       need (readable (fd) == 0);
       submit_nops (1);
       need (readable_in (fd, 10000) == 1);
-      finished = 0;
+      finishes = 0;
       need (eio_poll () == 0);
-      need (finished == 1);
+      need (finishes == 1);
       need (readable (fd) == 0);
       _exit (0);
     }
@@ -318,7 +298,7 @@ START_TEST (child_has_a_descriptor_of_its_own)
   ck_assert_int_eq (status, 0);
   ck_assert_int_eq (readable (fd), 1);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (readable (fd), 0);
 }
 END_TEST
@@ -362,7 +342,7 @@ START_TEST (wait_returns_how_many_results_there_are)
   wait_until (eio_npending () == 7);
   ck_assert_int_eq (eio_poll_wait (-1), 7);
   ck_assert_int_eq (eio_poll_wait (0), 7);
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   eio_poll ();
   ck_assert_int_eq (eio_poll_wait (-1), 0);
 }
@@ -382,7 +362,7 @@ START_TEST (wait_ends_when_a_result_comes)
       ck_assert (now () - begin >= 0.015);
       ck_assert (now () - begin < 10);
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_int_eq (finished, i + 1);
+      ck_assert_int_eq (finishes, i + 1);
     }
 }
 END_TEST
@@ -429,17 +409,17 @@ START_TEST (wait_is_not_ended_by_a_signal)
 }
 END_TEST
 
-/* The signal is up there, although what it told of is being finished. */
+/* The signal is up there, although what it told of is being finishes. */
 static int
 wait_within (eio_req *req)
 {
   (void)req;
-  ++finished;
+  ++finishes;
   eio_busy (0.02, 0, count, 0);
   ck_assert_int_eq (eio_poll_wait (10), 1);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   return 0;
 }
 
@@ -447,7 +427,7 @@ START_TEST (wait_works_in_a_callback)
 {
   eio_nop (0, wait_within, 0);
   host_drain ();
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
 }
 END_TEST
 
@@ -474,7 +454,7 @@ START_TEST (flush_leaves_nothing)
     eio_grp_add (grp, eio_busy (0.003 * i, 0, count, 0));
   eio_set_max_poll_reqs (3);
   ck_assert_int_eq (eio_flush (), 0);
-  ck_assert_int_eq (finished, 111);
+  ck_assert_int_eq (finishes, 111);
   ck_assert_uint_eq (eio_nreqs (), 0);
 }
 END_TEST
@@ -486,15 +466,15 @@ START_TEST (flush_returns_what_a_callback_does)
 
   for (i = 0; i < LENGTH (values); ++i)
     {
-      finished = 0;
+      finishes = 0;
       errno = EAGAIN;
       eio_nop (EIO_PRI_MAX, return_data, (void *)(intptr_t)values[i]);
       wait_until (eio_npending () == 1);
       submit_nops (3);
       ck_assert_int_eq (eio_flush (), values[i]);
-      ck_assert_int_lt (finished, 4);
+      ck_assert_int_lt (finishes, 4);
       ck_assert_int_eq (eio_flush (), 0);
-      ck_assert_int_eq (finished, 4);
+      ck_assert_int_eq (finishes, 4);
     }
 }
 END_TEST
@@ -503,7 +483,7 @@ END_TEST
 static int
 poll_within (eio_req *req)
 {
-  ++finished;
+  ++finishes;
   eio_nop (0, return_data, (void *)5);
   ck_assert_int_eq (eio_flush (), 5);
   return (int)(intptr_t)req->data;
@@ -515,7 +495,7 @@ START_TEST (flush_is_not_ended_by_values_of_inner_polls)
   wait_until (eio_npending () == 1);
   eio_busy (0.02, 0, count, 0);
   ck_assert_int_eq (eio_flush (), 0);
-  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (finishes, 3);
   eio_nop (0, poll_within, (void *)6);
   ck_assert_int_eq (eio_flush (), 6);
 }
@@ -536,7 +516,7 @@ START_TEST (poll_blocks_while_too_many_are_outstanding)
     eio_busy (0.001, 0, count, 0);
   eio_poll ();
   ck_assert_uint_le (eio_nreqs (), 5);
-  ck_assert_int_ge (finished, 35);
+  ck_assert_int_ge (finishes, 35);
   host_drain ();
 }
 END_TEST
@@ -566,7 +546,7 @@ START_TEST (blocking_poll_is_ended_by_a_callback)
     eio_custom (stay, 0, count, 0);
   eio_nop (0, return_data, (void *)9);
   ck_assert_int_eq (eio_poll (), 9);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   give (&let_go, 3);
   host_drain ();
 }
@@ -618,7 +598,7 @@ START_TEST (submissions_are_refused_at_the_limit)
   ck_assert_uint_eq (eio_nreqs (), 3);
   resume (1);
   host_drain ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (eio_try_submit (&reqs[1]), 0);
   host_drain ();
 }
@@ -640,7 +620,7 @@ START_TEST (feeders_are_exempt_from_the_limit)
   eio_set_submit_limit (1);
   eio_grp_feed (grp, feed_20, 5);
   host_drain ();
-  ck_assert_int_eq (finished, 21);
+  ck_assert_int_eq (finishes, 21);
 }
 END_TEST
 
@@ -760,7 +740,7 @@ START_TEST (parallel_is_lowered_without_waiting)
   await_arrivals (1);
   give (&let_go, 1);
   host_drain ();
-  ck_assert_int_eq (finished, 5);
+  ck_assert_int_eq (finishes, 5);
 }
 END_TEST
 

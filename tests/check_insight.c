@@ -94,16 +94,6 @@ advance (double seconds)
   advance_us ((unsigned long long)(seconds * 1e6));
 }
 
-static int finished;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++finished;
-  return 0;
-}
-
 static void
 submit_nops (int n)
 {
@@ -152,7 +142,7 @@ tells_line (int line, unsigned submitted, unsigned executed,
   ck_assert_msg (s.submitted == submitted && s.executed == executed
                    && s.cancelled == cancelled
                    && s.finished == submitted - cancelled && !eio_nreqs (),
-                 "line %d: submitted %u, executed %u, finished %u, cancelled "
+                 "line %d: submitted %u, executed %u, finishes %u, cancelled "
                  "%u; not %u, %u, %u, %u; %u outstanding",
                  line, (unsigned)s.submitted, (unsigned)s.executed,
                  (unsigned)s.finished, (unsigned)s.cancelled, submitted,
@@ -302,7 +292,7 @@ START_TEST (groups_count_once)
     eio_grp_add (i % 2 ? inner : outer, eio_nop (0, count, 0));
   eio_grp (count, 0);
   host_drain ();
-  ck_assert_int_eq (finished, 13);
+  ck_assert_int_eq (finishes, 13);
   tells (13, 10, 0);
 }
 END_TEST
@@ -346,7 +336,7 @@ static int times_left;
 static int
 submit_again (eio_req *req)
 {
-  ++finished;
+  ++finishes;
   if (times_left-- > 0)
     eio_submit (req);
   return 0;
@@ -362,7 +352,7 @@ START_TEST (each_submission_counts)
   times_left = 9;
   eio_submit (req);
   host_drain ();
-  ck_assert_int_eq (finished, 10);
+  ck_assert_int_eq (finishes, 10);
   tells (10, _i ? 0 : 10, 0);
 }
 END_TEST
@@ -373,7 +363,7 @@ START_TEST (cancelled_before_execution)
   submit_nops (1);
   resume (1);
   host_drain ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   tells (2, 1, 1);
 }
 END_TEST
@@ -386,7 +376,7 @@ START_TEST (cancelled_while_it_executes)
   eio_cancel (req);
   give (&let_go, 1);
   host_drain ();
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   tells (1, 1, 1);
 }
 END_TEST
@@ -427,7 +417,7 @@ START_TEST (cancelled_counts_as_that_also_where_finish_is_called)
   execute_all ();
   eio_cancel (req);
   host_drain ();
-  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (finishes, 3);
   tells (3, 2, 2);
 }
 END_TEST
@@ -476,7 +466,7 @@ START_TEST (cancelled_groups_are_counted)
     eio_cancel (outer);
   resume (1);
   host_drain ();
-  ck_assert_int_eq (finished, _i);
+  ck_assert_int_eq (finishes, _i);
   tells (8, 0, _i ? 7 : 8);
 }
 END_TEST
@@ -720,10 +710,10 @@ look_at_stats (eio_req *req)
   struct eio_stats s = stats ();
 
   (void)req;
-  ++finished;
-  ck_assert_uint_eq (s.finished + s.cancelled, (unsigned)finished);
+  ++finishes;
+  ck_assert_uint_eq (s.finished + s.cancelled, (unsigned)finishes);
   ck_assert_uint_eq (s.submitted, 6);
-  if (finished == 3)
+  if (finishes == 3)
     eio_poll ();
   return 0;
 }
@@ -744,7 +734,7 @@ static int
 stop_here (eio_req *req)
 {
   (void)req;
-  ++finished;
+  ++finishes;
   return 5;
 }
 
@@ -759,7 +749,7 @@ START_TEST (counters_are_exact_wherever_eio_poll_stops)
   while (eio_nreqs ())
     {
       eio_poll ();
-      ck_assert_uint_eq (stats ().finished, (unsigned)finished);
+      ck_assert_uint_eq (stats ().finished, (unsigned)finishes);
     }
   tells (6, 6, 0);
 }
@@ -771,7 +761,7 @@ static int
 leave (eio_req *req)
 {
   (void)req;
-  ++finished;
+  ++finishes;
   longjmp (out, 1);
 }
 
@@ -1332,7 +1322,7 @@ END_TEST
 static int
 become_a_group (eio_req *req)
 {
-  ++finished;
+  ++finishes;
   if (req->type != EIO_GROUP)
     {
       req->type = EIO_GROUP;
@@ -1352,7 +1342,7 @@ START_TEST (groups_have_no_times_of_before)
   eio_set_timing (1);
   eio_submit (req);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   times (1);
 }
 END_TEST
@@ -1618,7 +1608,7 @@ START_TEST (slow_request_is_reported_while_it_executes)
   give (&let_go, 1);
   poll_until_left (0);
   ck_assert_int_eq (reports, 1);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -1634,7 +1624,7 @@ START_TEST (slow_request_is_reported_when_it_has_ended)
   host_drain ();
   ck_assert_int_eq (reports, 1);
   is_about (reported[0].running, 1.75);
-  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (finishes, 3);
 }
 END_TEST
 
@@ -1762,7 +1752,7 @@ START_TEST (groups_are_not_slow_by_what_they_were)
   eio_set_slow (3, report);
   eio_submit (req);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   ck_assert_int_eq (reports, 0);
 }
 END_TEST
@@ -1842,7 +1832,7 @@ START_TEST (slow_request_is_cancelled_when_it_has_ended)
   submit_taking (2000000, 0);
   poll_until_left (0);
   ck_assert_int_eq (reports, 1);
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   tells (1, 1, 1);
 }
 END_TEST
@@ -1909,7 +1899,7 @@ poll_in_report (const eio_req *req, eio_tstamp running)
   poll_until_left (0);
 }
 
-/* The reported one is finished by it. */
+/* The reported one is finishes by it. */
 START_TEST (slow_callback_polls_while_it_executes)
 {
   eio_set_slow (1, poll_in_report);
@@ -1918,7 +1908,7 @@ START_TEST (slow_callback_polls_while_it_executes)
   advance (2);
   eio_poll ();
   ck_assert_int_eq (reports, 2);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   tells (2, 2, 0);
 }
 END_TEST
@@ -1940,7 +1930,7 @@ START_TEST (slow_callback_polls_when_it_has_ended)
   execute_all ();
   eio_poll ();
   ck_assert_int_eq (reports, 5);
-  ck_assert_int_eq (finished, 5);
+  ck_assert_int_eq (finishes, 5);
   ck_assert_uint_eq (eio_npending (), 0);
   tells (5, 5, 0);
 }
@@ -1969,7 +1959,7 @@ START_TEST (slow_callback_submits)
   ck_assert_int_eq (reports, 1);
   give (&let_go, 1);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 4);
+  ck_assert_int_eq (finishes, 4);
   tells (4, 3, 0);
 }
 END_TEST
@@ -2063,7 +2053,7 @@ START_TEST (slow_callback_cannot_shut_down)
   ck_assert_int_eq (shutdown_result, -1);
   ck_assert_int_eq (shutdown_errno, EDEADLK);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -2116,7 +2106,7 @@ START_TEST (slow_callback_is_left_while_it_executes)
   give (&let_go, 1);
   poll_until_left (0);
   ck_assert_int_eq (reports, 1);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   tells (1, 1, 0);
 }
 END_TEST
@@ -2167,10 +2157,10 @@ START_TEST (slow_callback_begins_anew)
   ck_assert_int_eq (reports, 1);
   give (&let_go, 1);
   ck_assert_uint_eq (eio_nreqs (), 0);
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   submit_nops (1);
   host_drain ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   tells (1, 1, 0);
 }
 END_TEST
@@ -2211,10 +2201,10 @@ START_TEST (slow_callback_forks)
   eio_poll ();
   ck_assert_int_eq (reports, 1);
   if (in_child)
-    _exit (finished != 0 || eio_nreqs ());
+    _exit (finishes != 0 || eio_nreqs ());
   give (&let_go, 1);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -2328,7 +2318,7 @@ START_TEST (reserved_workers_stay_free)
   ck_assert_uint_eq (eio_nready (), 4);
   give (&let_go, 8);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 10);
+  ck_assert_int_eq (finishes, 10);
 }
 END_TEST
 
@@ -2503,7 +2493,7 @@ START_TEST (reserved_while_a_worker_begins)
   give (&leave_hook, 2);
   nop_goes_through (0);
   poll_until_left (0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
 }
 END_TEST
 
@@ -2548,7 +2538,7 @@ START_TEST (reserved_among_pools_that_share_workers)
   eio_flush ();
   drain_pool (0);
   ck_assert_int_le (low_most, 2);
-  ck_assert_int_eq (finished, 5);
+  ck_assert_int_eq (finishes, 5);
   ck_assert_int_eq (eio_pool_free (shared), 0);
 }
 END_TEST
@@ -2622,7 +2612,7 @@ START_TEST (reserved_holds_whatever_comes)
       ck_assert_msg (low_most <= most, "%d of %u, %u reserved", low_most, n,
                      k);
     }
-  ck_assert_int_eq (finished, 12 * 120);
+  ck_assert_int_eq (finishes, 12 * 120);
 }
 END_TEST
 

@@ -406,16 +406,6 @@ END_TEST
 /* Each thread makes groups with members; the poll thread finishes them. */
 enum { GROUPS = 200 };
 
-static int finished;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++finished;
-  return 0;
-}
-
 static void *
 make_groups (void *arg)
 {
@@ -442,7 +432,7 @@ make_groups_from_threads (void)
   pthread_t tid[THREADS];
   int i;
 
-  finished = 0;
+  finishes = 0;
   for (i = 0; i < THREADS; ++i)
     pthread_create (&tid[i], 0, make_groups, 0);
   for (i = 0; i < THREADS; ++i)
@@ -468,7 +458,7 @@ START_TEST (forked_child_has_a_latch_of_its_own)
       else
         make_groups (0);
       host_drain ();
-      _exit (finished ? 0 : 1);
+      _exit (finishes ? 0 : 1);
     }
   ck_assert_int_eq (waitpid (pid, &status, 0), pid);
   ck_assert_int_eq (status, 0);

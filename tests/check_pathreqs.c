@@ -2132,7 +2132,8 @@ START_TEST (descriptors_are_copied_at_once)
   ck_assert_int_eq (eio_copy_fd_sync (dir, out, 0, 0, 0, 0), 0);
   ck_assert_uint_eq (mode_of ("dir"), 0700);
 
-#define REFUSES(error, ...)   ck_assert (eio_copy_fd_sync (__VA_ARGS__) == -1 && errno == error)
+#define REFUSES(error, ...) \
+  ck_assert (eio_copy_fd_sync (__VA_ARGS__) == -1 && errno == error)
   REFUSES (EINVAL, in, in, 0, 0, 0, 0);
   REFUSES (EINVAL, in, dir, 0, 0, 0, 0);
   REFUSES (EINVAL, dir, out, 0, 64, 0, 0);

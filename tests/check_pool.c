@@ -82,15 +82,7 @@ expect_counters (unsigned int nreqs, unsigned int nready,
   ck_assert_uint_eq (eio_npending (), npending);
 }
 
-static int calls, destroyed;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++calls;
-  return 0;
-}
+static int destroyed;
 
 static void
 count_destroy (eio_req *req)
@@ -166,7 +158,7 @@ static int
 check_left (eio_req *req)
 {
   (void)req;
-  ++calls;
+  ++finishes;
   expect_counters (0, 0, 0);
   return 0;
 }
@@ -191,7 +183,7 @@ START_TEST (counters_follow_a_request_through_its_life)
   expect_counters (1, 0, 1);
 
   ck_assert_int_eq (host_poll (), 0);
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   expect_counters (0, 0, 0);
   ck_assert_uint_eq (eio_nthreads (), 1);
 }
@@ -241,9 +233,9 @@ START_TEST (group_counts_until_polled_then_its_members_do)
   ck_assert_uint_eq (eio_nreqs (), 3);
   ck_assert_int_eq (host_poll (), 0);
   expect_counters (2, 0, 0);
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
   release_all (2);
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   expect_counters (0, 0, 0);
 }
 END_TEST
@@ -397,7 +389,7 @@ START_TEST (finish_sees_the_priority_that_the_caller_set)
     }
   eio_set_min_parallel (1);
   host_drain ();
-  ck_assert_int_eq (calls, 256);
+  ck_assert_int_eq (finishes, 256);
   expect_order (pris, 256);
 }
 END_TEST
@@ -412,7 +404,7 @@ START_TEST (poll_without_results_returns_0)
   eio_set_max_parallel (0);
   eio_nop (0, count, 0);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
   ck_assert_int_eq (host_dones (), 0);
 }
 END_TEST
@@ -433,13 +425,13 @@ START_TEST (max_poll_reqs_limits_each_poll)
       while (left)
         {
           int some = left < step ? left : step;
-          calls = 0;
+          finishes = 0;
           errno = 0;
           left -= some;
           ck_assert_int_eq (eio_poll (), left ? -1 : 0);
           if (left)
             ck_assert_int_eq (errno, EAGAIN);
-          ck_assert_int_eq (calls, some);
+          ck_assert_int_eq (finishes, some);
           expect_counters (left, 0, left);
         }
     }
@@ -451,7 +443,7 @@ START_TEST (largest_max_poll_reqs_is_no_hindrance)
   eio_set_max_poll_reqs (UINT_MAX);
   make_pending (10, count, 0);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 10);
+  ck_assert_int_eq (finishes, 10);
 }
 END_TEST
 
@@ -480,10 +472,10 @@ START_TEST (max_poll_time_stops_after_a_callback)
         errno = 0;
         ck_assert_int_eq (eio_poll (), -1);
         ck_assert_int_eq (errno, EAGAIN);
-        ck_assert_int_eq (calls, 4 - n);
+        ck_assert_int_eq (finishes, 4 - n);
       }
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 4);
+  ck_assert_int_eq (finishes, 4);
 }
 END_TEST
 
@@ -492,14 +484,14 @@ START_TEST (max_poll_time_lets_several_pass_when_there_is_time)
   eio_set_max_poll_time (30);
   make_pending (20, count_slowly, 0);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 20);
+  ck_assert_int_eq (finishes, 20);
 }
 END_TEST
 
 static int
 return_data (eio_req *req)
 {
-  ++calls;
+  ++finishes;
   return (int)(intptr_t)req->data;
 }
 
@@ -517,11 +509,11 @@ START_TEST (value_of_a_callback_is_returned_at_once)
   for (int i = 0; i < LENGTH (polls); ++i)
     {
       ck_assert_int_eq (eio_poll (), polls[i]);
-      ck_assert_int_eq (calls, handled[i]);
+      ck_assert_int_eq (finishes, handled[i]);
       ck_assert_int_eq (destroyed, handled[i]);
     }
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, LENGTH (values));
+  ck_assert_int_eq (finishes, LENGTH (values));
 }
 END_TEST
 
@@ -532,7 +524,7 @@ START_TEST (value_beats_the_limit_reached_with_it)
   for (int i = 0; i < 3; ++i)
     ck_assert_int_eq (eio_poll (), 5);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (finishes, 3);
 }
 END_TEST
 
@@ -541,11 +533,11 @@ static int nested_result, nested_errno, nested_calls;
 static int
 poll_once (eio_req *req)
 {
-  int before = calls++;
+  int before = finishes++;
   errno = 0;
   nested_result = eio_poll ();
   nested_errno = errno;
-  nested_calls = calls - before - 1;
+  nested_calls = finishes - before - 1;
   return record_finish (req);
 }
 
@@ -556,7 +548,7 @@ START_TEST (nested_poll_handles_what_is_pending)
   ck_assert_int_eq (host_poll (), 0);
   ck_assert_int_eq (nested_result, 0);
   ck_assert_int_eq (nested_calls, 4);
-  ck_assert_int_eq (calls, 5);
+  ck_assert_int_eq (finishes, 5);
   expect_counters (0, 0, 0);
 }
 END_TEST
@@ -571,7 +563,7 @@ START_TEST (nested_poll_keeps_the_limits)
   ck_assert_int_eq (nested_errno, EAGAIN);
   ck_assert_int_eq (nested_calls, 2);
   host_drain ();
-  ck_assert_int_eq (calls, 10);
+  ck_assert_int_eq (finishes, 10);
 }
 END_TEST
 
@@ -583,7 +575,7 @@ START_TEST (value_in_a_nested_poll_is_the_nested_polls)
   ck_assert_int_eq (host_poll (), 0);
   ck_assert_int_eq (nested_result, 9);
   ck_assert_int_eq (nested_calls, 1);
-  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (finishes, 3);
 }
 END_TEST
 
@@ -592,7 +584,7 @@ record_and_nest (eio_req *req)
 {
   order[norder++] = (int)(intptr_t)req->data;
   ck_assert_int_eq (eio_poll (), 0);
-  ++calls;
+  ++finishes;
   return 0;
 }
 
@@ -605,7 +597,7 @@ START_TEST (polls_nest_deeply_and_keep_the_order)
       wait_until (eio_npending () == (unsigned int)i + 1);
     }
   ck_assert_int_eq (host_poll (), 0);
-  ck_assert_int_eq (calls, 200);
+  ck_assert_int_eq (finishes, 200);
   expect_order (pris, 200);
 }
 END_TEST
@@ -614,7 +606,7 @@ static int
 submit_next (eio_req *req)
 {
   intptr_t left = (intptr_t)req->data;
-  ++calls;
+  ++finishes;
   if (left)
     eio_nop ((int)(left % 9) - 4, submit_next, (void *)(left - 1));
   return 0;
@@ -624,7 +616,7 @@ START_TEST (callback_may_submit)
 {
   eio_nop (0, submit_next, (void *)(intptr_t)999);
   host_drain ();
-  ck_assert_int_eq (calls, 1000);
+  ck_assert_int_eq (finishes, 1000);
 }
 END_TEST
 
@@ -643,7 +635,7 @@ START_TEST (destroy_may_submit)
     submit_raw (&reqs[i], EIO_NOP, 0, submit_in_destroy);
   host_drain ();
   ck_assert_int_eq (destroyed, 100);
-  ck_assert_int_eq (calls, 100);
+  ck_assert_int_eq (finishes, 100);
 }
 END_TEST
 
@@ -664,7 +656,7 @@ START_TEST (destroy_may_poll)
     submit_raw (&reqs[i], EIO_NOP, count, poll_in_destroy);
   wait_until (eio_npending () == 10);
   ck_assert_int_eq (host_poll (), 0);
-  ck_assert_int_eq (calls, 10);
+  ck_assert_int_eq (finishes, 10);
   ck_assert_int_eq (destroyed, 10);
   expect_counters (0, 0, 0);
 }
@@ -722,9 +714,9 @@ START_TEST (callbacks_run_once_and_only_inside_poll)
   pthread_join (thread, 0);
   wait_until (eio_npending () == 200);
   submit_array (reqs[2]);
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
   poll_all (0);
-  ck_assert_int_eq (calls, 300);
+  ck_assert_int_eq (finishes, 300);
   ck_assert_int_eq (destroyed, 300);
   ck_assert_int_eq (elsewhere, 0);
 }
@@ -735,10 +727,10 @@ START_TEST (polling_thread_may_change)
   static eio_req reqs[2][100];
   submit_array (reqs[0]);
   pthread_join (start_thread (poll_all, 0), 0);
-  ck_assert_int_eq (calls, 100);
+  ck_assert_int_eq (finishes, 100);
   submit_array (reqs[1]);
   poll_all (0);
-  ck_assert_int_eq (calls, 200);
+  ck_assert_int_eq (finishes, 200);
   ck_assert_int_eq (elsewhere, 0);
 }
 END_TEST
@@ -762,9 +754,9 @@ static int rounds;
 static int
 resubmit (eio_req *req)
 {
-  ++calls;
+  ++finishes;
   ck_assert_int_eq (destroyed, 0);
-  if (calls < rounds)
+  if (finishes < rounds)
     eio_submit (req);
   return 0;
 }
@@ -775,7 +767,7 @@ START_TEST (request_may_be_resubmitted_from_its_finish)
   rounds = 1000;
   submit_raw (&req, EIO_NOP, resubmit, count_destroy);
   host_drain ();
-  ck_assert_int_eq (calls, 1000);
+  ck_assert_int_eq (finishes, 1000);
   ck_assert_int_eq (destroyed, 1);
 }
 END_TEST
@@ -785,10 +777,10 @@ static void *buffer;
 static int
 resubmit_with_buffer (eio_req *req)
 {
-  if (calls)
+  if (finishes)
     ck_assert_ptr_eq (req->ptr2, buffer);
-  memset (req->ptr2, ++calls, 100);
-  if (calls < rounds)
+  memset (req->ptr2, ++finishes, 100);
+  if (finishes < rounds)
     eio_submit (req);
   return 0;
 }
@@ -806,7 +798,7 @@ START_TEST (resubmission_keeps_buffers)
   req.destroy = count_destroy;
   eio_submit (&req);
   host_drain ();
-  ck_assert_int_eq (calls, 100);
+  ck_assert_int_eq (finishes, 100);
   ck_assert_int_eq (destroyed, 1);
 }
 END_TEST
@@ -825,7 +817,7 @@ static int
 resubmit_alone (eio_req *req)
 {
   /* The group goes on without the member once it has been resubmitted. */
-  ck_assert_int_eq (group_calls, calls > 0);
+  ck_assert_int_eq (group_calls, finishes > 0);
   return resubmit (req);
 }
 
@@ -837,7 +829,7 @@ START_TEST (resubmitted_member_leaves_its_group)
   submit_raw (&req, EIO_NOP, resubmit_alone, count_destroy);
   eio_grp_add (grp, &req);
   host_drain ();
-  ck_assert_int_eq (calls, 1000);
+  ck_assert_int_eq (finishes, 1000);
   ck_assert_int_eq (destroyed, 1);
   ck_assert_int_eq (group_calls, 1);
 }
@@ -849,7 +841,7 @@ static int
 resubmit_and_add (eio_req *req)
 {
   ck_assert_int_eq (group_calls, 0);
-  if (++calls < rounds)
+  if (++finishes < rounds)
     {
       eio_submit (req);
       eio_grp_add (the_group, req);
@@ -865,7 +857,7 @@ START_TEST (resubmitted_member_may_join_its_group_again)
   submit_raw (&req, EIO_NOP, resubmit_and_add, count_destroy);
   eio_grp_add (the_group, &req);
   host_drain ();
-  ck_assert_int_eq (calls, 1000);
+  ck_assert_int_eq (finishes, 1000);
   ck_assert_int_eq (destroyed, 1);
   ck_assert_int_eq (group_calls, 1);
 }
@@ -875,7 +867,7 @@ END_TEST
 static int
 resubmit_and_poll (eio_req *req)
 {
-  if (++calls % 2)
+  if (++finishes % 2)
     {
       eio_submit (req);
       wait_until (eio_npending () == 1);
@@ -911,7 +903,7 @@ START_TEST (resubmitted_request_may_be_gone_after_a_nested_poll)
       ck_assert_int_eq (destroyed, i + 1);
       expect_untouched (&req);
     }
-  ck_assert_int_eq (calls, 2000);
+  ck_assert_int_eq (finishes, 2000);
 }
 END_TEST
 
@@ -928,7 +920,7 @@ START_TEST (resubmitted_member_may_be_gone_after_a_nested_poll)
       ck_assert_int_eq (group_calls, i + 1);
       expect_untouched (&req);
     }
-  ck_assert_int_eq (calls, 2000);
+  ck_assert_int_eq (finishes, 2000);
 }
 END_TEST
 
@@ -948,7 +940,7 @@ START_TEST (resubmitted_request_may_be_freed_in_a_nested_poll)
                   free_request);
       host_drain ();
     }
-  ck_assert_int_eq (calls, 2000);
+  ck_assert_int_eq (finishes, 2000);
   ck_assert_int_eq (destroyed, 1000);
 }
 END_TEST
@@ -956,7 +948,7 @@ END_TEST
 static int
 resubmit_and_nest (eio_req *req)
 {
-  if (++calls < rounds)
+  if (++finishes < rounds)
     {
       eio_submit (req);
       wait_until (eio_npending () == 1);
@@ -971,7 +963,7 @@ START_TEST (resubmissions_nest_deeply)
   rounds = 300;
   submit_raw (&req, EIO_NOP, resubmit_and_nest, reuse_memory);
   host_drain ();
-  ck_assert_int_eq (calls, 300);
+  ck_assert_int_eq (finishes, 300);
   ck_assert_int_eq (destroyed, 1);
   expect_untouched (&req);
 }
@@ -984,10 +976,10 @@ static int
 poll_in_first_life (eio_req *req)
 {
   outer_req = req;
-  if (!calls++)
+  if (!finishes++)
     {
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_int_eq (calls, 2);
+      ck_assert_int_eq (finishes, 2);
       ck_assert_int_eq (destroyed, 1);
     }
   return 0;
@@ -1010,14 +1002,14 @@ START_TEST (request_may_be_resubmitted_by_a_nested_callback)
   submit_pending (&reqs[1], resubmit_outer);
   eio_set_max_parallel (0);
   ck_assert_int_eq (host_poll (), 0);
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
   ck_assert_int_eq (destroyed, 1);
   ck_assert_int_eq (group_calls, 1);
   expect_counters (1, 1, 0);
 
   eio_set_min_parallel (1);
   host_drain ();
-  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (finishes, 3);
   ck_assert_int_eq (destroyed, 2);
 }
 END_TEST
@@ -1030,12 +1022,12 @@ START_TEST (resubmitted_request_waits_for_its_turn)
   submit_pending (&req, resubmit);
   eio_set_max_parallel (0);
   eio_poll ();
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (destroyed, 0);
   expect_counters (1, 1, 0);
   eio_set_min_parallel (1);
   host_drain ();
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
   ck_assert_int_eq (destroyed, 1);
 }
 END_TEST
@@ -1090,14 +1082,14 @@ START_TEST (jump_leaves_a_finished_request_to_the_next_poll)
   static eio_req req;
   for (int i = 0; i < 1000; ++i)
     {
-      calls = destroyed = 0;
+      finishes = destroyed = 0;
       submit_pending (&req, jump_outside);
       make_pending (2, count, 0);
       poll_and_land ();
-      ck_assert_int_eq (calls, 1);
+      ck_assert_int_eq (finishes, 1);
       expect_counters (2, 0, 2);
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_int_eq (calls, 3);
+      ck_assert_int_eq (finishes, 3);
       ck_assert_int_eq (destroyed, 1);
       expect_counters (0, 0, 0);
     }
@@ -1127,7 +1119,7 @@ START_TEST (jumps_in_a_row_are_all_destroyed)
   for (int i = 0; i < 100; ++i)
     {
       poll_and_land ();
-      ck_assert_int_eq (calls, i + 1);
+      ck_assert_int_eq (finishes, i + 1);
       ck_assert_int_ge (destroyed, i);
     }
   ck_assert_int_eq (eio_poll (), 0);
@@ -1197,7 +1189,7 @@ START_TEST (poll_far_below_a_jump_leaves_it_to_the_next)
   poll_and_land ();
   make_pending (2, count, 0);
   ck_assert_int_eq (poll_below (10), 0);
-  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (finishes, 3);
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (destroyed, 1);
   ck_assert_int_eq (poll_below (10), 0);
@@ -1259,7 +1251,7 @@ START_TEST (group_waits_for_the_others_after_a_member_jumped)
   expect_counters (1, 0, 0);
   release_all (1);
   await_group (2);
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
 }
 END_TEST
 
@@ -1277,7 +1269,7 @@ START_TEST (groups_finish_may_jump_too)
   eio_grp_add (outer, grp);
   eio_grp_add (grp, eio_nop (0, count, 0));
   poll_and_land ();
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
   await_group (1);
   expect_usable ();
 }
@@ -1298,7 +1290,7 @@ START_TEST (feeder_goes_on_after_its_members_jumped)
   for (int i = 1; i <= 20; ++i)
     {
       poll_and_land ();
-      ck_assert_int_eq (calls, i);
+      ck_assert_int_eq (finishes, i);
       ck_assert_int_eq (group_calls, 0);
     }
   await_group (1);
@@ -1313,7 +1305,7 @@ START_TEST (host_is_told_of_what_a_jump_left)
   poll_and_land ();
   ck_assert_int_eq (host_wait (0), 1);
   host_drain ();
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
 }
 END_TEST
 
@@ -1327,7 +1319,7 @@ catch_inside (eio_req *req)
       eio_poll ();
       ck_abort_msg ("the callback did not jump");
     }
-  ++calls;
+  ++finishes;
   return 0;
 }
 
@@ -1336,12 +1328,12 @@ START_TEST (jump_out_of_a_nested_poll_leaves_the_outer_one_usable)
   static eio_req reqs[3];
   for (int i = 0; i < 100; ++i)
     {
-      calls = destroyed = 0;
+      finishes = destroyed = 0;
       submit_pending (&reqs[0], catch_inside);
       submit_pending (&reqs[1], jump_between);
       submit_pending (&reqs[2], count);
       ck_assert_int_eq (host_poll (), 0);
-      ck_assert_int_eq (calls, 3);
+      ck_assert_int_eq (finishes, 3);
       ck_assert_int_eq (eio_poll (), 0);
       ck_assert_int_eq (destroyed, 3);
     }
@@ -1369,7 +1361,7 @@ START_TEST (poll_after_a_nested_jump_spares_the_running_callback)
   submit_pending (&reqs[1], jump_between);
   submit_pending (&reqs[2], count);
   ck_assert_int_eq (host_poll (), 0);
-  ck_assert_int_eq (calls, 3);
+  ck_assert_int_eq (finishes, 3);
   ck_assert_int_eq (destroyed, 3);
   expect_usable ();
 }
@@ -1379,7 +1371,7 @@ static int
 nest (eio_req *req)
 {
   (void)req;
-  ++calls;
+  ++finishes;
   eio_poll ();
   ck_abort_msg ("the nested callback did not jump");
   return 0;
@@ -1390,15 +1382,15 @@ START_TEST (jump_out_of_several_polls_finishes_all_of_them)
   static eio_req reqs[4];
   for (int i = 0; i < 100; ++i)
     {
-      calls = destroyed = 0;
+      finishes = destroyed = 0;
       submit_pending (&reqs[0], nest);
       submit_pending (&reqs[1], nest);
       submit_pending (&reqs[2], jump_outside);
       submit_pending (&reqs[3], count);
       poll_and_land ();
-      ck_assert_int_eq (calls, 3);
+      ck_assert_int_eq (finishes, 3);
       ck_assert_int_eq (eio_poll (), 0);
-      ck_assert_int_eq (calls, 4);
+      ck_assert_int_eq (finishes, 4);
       ck_assert_int_eq (destroyed, 4);
     }
   expect_usable ();
@@ -1557,7 +1549,7 @@ START_TEST (worker_may_lower_the_limit_to_0)
   make_workers (4);
   eio_custom (lower_to_0, 0, count, 0);
   host_drain ();
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   wait_until (eio_nthreads () == 0);
   submit_staying (1);
   expect_counters (1, 1, 0);
@@ -1592,7 +1584,7 @@ START_TEST (worker_that_lowers_the_limit_to_1_is_the_one)
   nap (GRACE_MS);
   ck_assert_uint_eq (eio_npending (), 0);
   release_all (1);
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -1617,7 +1609,7 @@ START_TEST (two_workers_and_the_host_may_lower_the_limit_at_once)
       if (i % 2)
         eio_set_max_parallel (0);
       host_drain ();
-      ck_assert_int_eq (calls, 2 * i);
+      ck_assert_int_eq (finishes, 2 * i);
       wait_until (eio_nthreads () == 0);
     }
   eio_set_min_parallel (4);
@@ -1642,7 +1634,7 @@ START_TEST (workers_that_lower_the_limit_may_wait_for_each_other)
       for (int k = 0; k < 3; ++k)
         eio_custom (lower_to_0_and_meet, 0, count, 0);
       host_drain ();
-      ck_assert_int_eq (calls, 3 * i);
+      ck_assert_int_eq (finishes, 3 * i);
       wait_until (eio_nthreads () == 0);
     }
   eio_set_min_parallel (4);
@@ -1787,7 +1779,7 @@ START_TEST (settings_may_change_on_any_thread_at_any_time)
   for (int i = 0; i < 2; ++i)
     pthread_join (changers[i], 0);
   host_drain ();
-  ck_assert_int_eq (calls, 2000);
+  ck_assert_int_eq (finishes, 2000);
   ck_assert_uint_le (eio_nthreads (), 6);
 }
 END_TEST
@@ -1935,7 +1927,7 @@ START_TEST (request_that_arrives_while_a_worker_leaves_is_executed)
       host_drain ();
       spin (i % 512 * 32);
     }
-  ck_assert_int_eq (calls, 6000);
+  ck_assert_int_eq (finishes, 6000);
   wait_until (eio_nthreads () == 0);
 }
 END_TEST
@@ -1965,7 +1957,7 @@ START_TEST (request_that_arrives_while_the_limit_falls_is_executed)
       spin (i % 64 * 64);
       eio_nop (0, count, 0);
       host_drain ();
-      ck_assert_int_eq (calls, i);
+      ck_assert_int_eq (finishes, i);
       pthread_barrier_wait (&meeting);
     }
   pthread_join (thread, 0);
@@ -1996,7 +1988,7 @@ START_TEST (requests_that_arrive_while_many_time_out_are_executed)
       host_drain ();
       spin (n % 512 * 16);
     }
-  ck_assert_int_eq (calls, 2 * n);
+  ck_assert_int_eq (finishes, 2 * n);
   wait_until (eio_nthreads () == 0);
 }
 END_TEST
@@ -2120,7 +2112,7 @@ examine_new_worker (traits *t)
 static void
 await_examinations (int n)
 {
-  while (calls < n)
+  while (finishes < n)
     host_poll ();
 }
 
@@ -2329,7 +2321,7 @@ START_TEST (writes_are_visible_to_worker_and_finish)
         eio_poll ();
     }
   host_drain ();
-  ck_assert_int_eq (calls, LENGTH (parcels));
+  ck_assert_int_eq (finishes, LENGTH (parcels));
 }
 END_TEST
 
@@ -2378,7 +2370,7 @@ START_TEST (callbacks_of_init_may_be_null)
       eio_poll ();
     }
   drain_busily ();
-  ck_assert_int_eq (calls, 200);
+  ck_assert_int_eq (finishes, 200);
   ck_assert_int_eq (wants != 0, _i != 0);
 }
 END_TEST
@@ -2476,7 +2468,7 @@ START_TEST (second_init_abandons_requests_and_keeps_settings)
   ck_assert_int_eq (host_poll (), -1);
   expect_counters (3, 0, 3);
   host_drain ();
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
   ck_assert_int_eq (destroyed, 0);
 }
 END_TEST
@@ -2522,7 +2514,7 @@ START_TEST (init_in_a_callback_begins_a_new_life)
       submit_pending (&reqs[1], count);
       submit_pending (&reqs[2], count);
       eio_poll ();
-      ck_assert_int_eq (calls, i);
+      ck_assert_int_eq (finishes, i);
       expect_counters (0, 0, 0);
       ck_assert_int_eq (eio_poll (), 0);
       expect_usable ();
@@ -2557,7 +2549,7 @@ START_TEST (second_init_abandons_workers_that_execute)
   nap (GRACE_MS);
   expect_counters (0, 0, 0);
   ck_assert_uint_eq (eio_nthreads (), 1);
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (destroyed, 1);
   expect_usable ();
   eio_set_max_parallel (0);

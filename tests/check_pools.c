@@ -331,16 +331,6 @@ submit_in (loop *l, eio_req *req)
   eio_pool_use (before);
 }
 
-static int finished;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++finished;
-  return 0;
-}
-
 /* How many threads there are without any of the library's: a sanitizer may
  * start one of its own beside our first one. */
 static int own_threads;
@@ -596,7 +586,7 @@ leave_another (eio_req *req)
 {
   ck_assert_ptr_eq (eio_pool_current (), req->data);
   eio_pool_use (req->data == a.pool ? b.pool : a.pool);
-  ++finished;
+  ++finishes;
   return 0;
 }
 
@@ -646,7 +636,7 @@ START_TEST (choice_of_a_callback_ends_with_it)
       loop_poll (&a);
       ck_assert_ptr_eq (eio_pool_current (), a.pool);
     }
-  ck_assert_int_eq (finished, 4 + 4 + 10 + 1);
+  ck_assert_int_eq (finishes, 4 + 4 + 10 + 1);
   close_loops ();
 }
 END_TEST
@@ -673,7 +663,7 @@ START_TEST (what_callbacks_submit_is_their_pools)
   open_loops (_i);
   IN (l, eio_custom (submit_from_worker, 0, submit_from_finish, 0));
   loop_drain (l);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   ck_assert_uint_eq (eio_nreqs (), 0);
   close_loops ();
 }
@@ -807,11 +797,11 @@ START_TEST (limits_of_polling_are_the_pools_own)
     }
   wait_until (eio_npending () == 3);
   ck_assert_int_eq (eio_poll (), -1);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   eio_pool_use (a.pool);
   wait_until (eio_npending () == 3);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (finished, 4);
+  ck_assert_int_eq (finishes, 4);
   loop_drain (&b);
 
   eio_pool_use (a.pool);
@@ -867,10 +857,10 @@ START_TEST (finish_cancelled_is_the_pools_own)
   eio_pool_use (a.pool);
   eio_cancel (IN (&a, eio_busy (0.01, 0, count, 0)));
   loop_drain (&a);
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   eio_cancel (IN (&b, eio_busy (0.01, 0, count, 0)));
   loop_drain (&b);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   close_loops ();
 }
 END_TEST
@@ -957,7 +947,7 @@ START_TEST (inline_is_the_pools_own)
   give (&let_go, 2);
   loop_drain (&a);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   close_loops ();
 }
 END_TEST
@@ -985,7 +975,7 @@ START_TEST (blocked_pool_does_not_hold_up_another)
   loop_drain (&b);
   eio_nop (0, count, 0);
   host_drain ();
-  ck_assert_int_eq (finished, 21);
+  ck_assert_int_eq (finishes, 21);
   give (&let_go, 20);
   loop_drain (&a);
   close_loops ();
@@ -1203,7 +1193,7 @@ START_TEST (lack_of_threads_is_announced_to_all_sharers)
   ck_assert_uint_eq (eio_nthreads (), 0);
   loop_drain (&a);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 6);
+  ck_assert_int_eq (finishes, 6);
   while (loop_wait (&a, 0))
     loop_poll (&a);
   while (loop_wait (&b, 0))
@@ -1227,7 +1217,7 @@ START_TEST (waiting_executes_for_sharers_without_threads)
   ck_assert_int_eq (eio_flush (), 0);
   ck_assert_ptr_eq (eio_pool_current (), b.pool);
   loop_drain (&a);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   while (loop_wait (&a, 0))
     loop_poll (&a);
   close_loops ();
@@ -1248,7 +1238,7 @@ START_TEST (refusal_to_execute_is_the_pools_own)
   eio_pool_use (b.pool);
   ck_assert_uint_eq (eio_nready (), 0);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   while (loop_wait (&a, 0))
     loop_poll (&a);
   close_loops ();
@@ -1265,7 +1255,7 @@ START_TEST (embedders_call_does_not_change_the_current_pool)
   ck_assert_ptr_eq (eio_pool_current (), b.pool);
   eio_pool_use (0);
   host_drain ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   close_loops ();
 }
 END_TEST
@@ -1389,11 +1379,11 @@ START_TEST (pool_with_requests_cannot_be_freed)
   assert_not_freed (b.pool, EBUSY); /* pending */
   ck_assert_ptr_eq (eio_pool_current (), b.pool);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   eio_grp (count, 0);
   assert_not_freed (b.pool, EBUSY);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   close_loops ();
 }
 END_TEST
@@ -1409,11 +1399,11 @@ START_TEST (pool_with_a_group_that_waits_cannot_be_freed)
   grp = eio_grp (count, 0);
   ck_assert_int_eq (eio_grp_add (grp, &member), 0);
   loop_poll (&b);
-  ck_assert_int_eq (finished, 0);
+  ck_assert_int_eq (finishes, 0);
   assert_not_freed (b.pool, EBUSY);
   eio_submit (&member);
   eio_flush ();
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   close_loops ();
 }
 END_TEST
@@ -1422,7 +1412,7 @@ static int
 free_in_finish (eio_req *req)
 {
   assert_not_freed (req->data, EBUSY);
-  ++finished;
+  ++finishes;
   return 0;
 }
 
@@ -1459,14 +1449,14 @@ START_TEST (pool_cannot_be_freed_in_its_callbacks)
   req.destroy = free_in_destroy;
   eio_submit (&req);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   eio_custom (free_in_worker, 0, free_in_finish, pool);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 4);
+  ck_assert_int_eq (finishes, 4);
   grp = eio_grp (free_in_finish, pool);
   eio_grp_feed (grp, free_in_feeder, 1);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 6);
+  ck_assert_int_eq (finishes, 6);
   close_loops ();
 }
 END_TEST
@@ -1486,7 +1476,7 @@ START_TEST (pool_can_be_freed_in_anothers_callback)
   open_loops (_i);
   IN (&a, eio_nop (0, free_the_other, 0));
   loop_drain (&a);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   loop_close (&a);
 }
 END_TEST
@@ -1523,7 +1513,7 @@ START_TEST (pool_whose_workers_are_shared_cannot_be_freed)
   IN (&a, eio_nop (0, count, 0));
   loop_drain (&b);
   loop_drain (&a);
-  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (finishes, 3);
   close_loops ();
 }
 END_TEST
@@ -1612,7 +1602,7 @@ START_TEST (pools_come_and_go_under_load)
           eio_poll (); /* before the worker's signal, perhaps */
       ck_assert_int_eq (eio_pool_free (pool), 0);
     }
-  ck_assert_int_eq (finished, rounds / 4 * 6);
+  ck_assert_int_eq (finishes, rounds / 4 * 6);
   load_end = 1;
   poller_end (&p);
   loop_close (&a);
@@ -1633,7 +1623,7 @@ START_TEST (pool_can_be_freed_while_its_workers_work_for_others)
     loop_drain (&a);
   else
     host_drain ();
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   loop_close (&a);
 }
 END_TEST
@@ -2037,7 +2027,7 @@ poll_the_other (eio_req *req)
   IN (&b, eio_nop (0, count, 0));
   IN (&b, eio_nop (0, count, 0));
   loop_drain (&b);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   ck_assert_ptr_eq (eio_pool_current (), a.pool);
   eio_pool_use (b.pool);
   ck_assert_uint_eq (eio_nreqs (), 0);
@@ -2050,7 +2040,7 @@ START_TEST (callbacks_may_poll_another_pool)
   open_loops (_i);
   IN (&a, eio_nop (0, poll_the_other, 0));
   loop_drain (&a);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   close_loops ();
 }
 END_TEST
@@ -2060,7 +2050,7 @@ deeper (eio_req *req)
 {
   loop *l = eio_pool_current () == a.pool ? &b : &a;
 
-  if (++finished < 40)
+  if (++finishes < 40)
     {
       IN (l, eio_nop (0, deeper, 0));
       loop_drain (l);
@@ -2074,7 +2064,7 @@ START_TEST (pools_poll_each_other_in_callbacks)
   open_loops (_i);
   IN (&a, eio_nop (0, deeper, 0));
   loop_drain (&a);
-  ck_assert_int_eq (finished, 40);
+  ck_assert_int_eq (finishes, 40);
   loop_drain (&b);
   close_loops ();
 }
@@ -2154,7 +2144,7 @@ START_TEST (callback_that_is_left_ends_with_its_own_pools_poll)
   ck_assert_int_eq (loop_wait (&a, 0), 1);
   loop_poll (&a);
   ck_assert_int_eq (member.destroys, 1);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   close_loops ();
 }
 END_TEST
@@ -2250,7 +2240,7 @@ START_TEST (shutdown_completes_what_was_left_and_ends_all)
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
   ck_assert_ptr_eq (eio_pool_current (), default_pool ());
   ck_assert_int_eq (member.destroys, 1);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   eio_pool_use (a.pool);
   ck_assert_uint_eq (eio_nthreads (), 0);
   ck_assert_ptr_eq (seen[1], b.pool);
@@ -2367,7 +2357,7 @@ START_TEST (default_pool_may_begin_anew_under_load)
         eio_init (0, 0);
     }
   poller_end (&p);
-  ck_assert_int_eq (finished, n);
+  ck_assert_int_eq (finishes, n);
   eio_pool_use (b.pool);
   ck_assert_uint_eq (eio_nready (), 0);
   ck_assert_uint_eq (eio_npending (), 0);
@@ -2452,7 +2442,7 @@ START_TEST (what_use_returned_can_be_used_after_a_shutdown)
   ck_assert_uint_eq (eio_nreqs (), 0);
   eio_nop (0, count, 0);
   ck_assert_int_eq (eio_flush (), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   loop_close (&b);
 }
 END_TEST
@@ -2461,41 +2451,12 @@ END_TEST
  * fork                                                                      *
  *****************************************************************************/
 
-/* In a child: says what is wrong; its status tells the parent. */
-#define need(expr) \
-  do { \
-    if (!(expr)) \
-      { \
-        fprintf (stderr, "child, line %d: not %s (errno %d)\n", __LINE__, \
-                 #expr, errno); \
-        _exit (1); \
-      } \
-  } while (0)
-
-static pid_t parent;
-
 static void
 be_child (void)
 {
-  sigset_t none;
-
-  sigemptyset (&none);
-  signal (SIGALRM, SIG_DFL);
-  pthread_sigmask (SIG_SETMASK, &none, 0);
-  alarm (20);
+  begin_child ();
   a.mute = b.mute = 1;
   no_threads = 0;
-}
-
-static void
-expect_success (pid_t pid)
-{
-  int status;
-
-  ck_assert_int_gt (pid, 0);
-  while (waitpid (pid, &status, 0) != pid)
-    ;
-  ck_assert_msg (status == 0, "child: status %#x", status);
 }
 
 /* ThreadSanitizer has to be told that what workers did is no race with what a
@@ -2513,19 +2474,6 @@ settle_for_fork (void)
   eio_pool_use (before);
   if (HAVE_SANITIZER)
     nap (30);
-}
-
-static int
-parents_finish (eio_req *req)
-{
-  (void)req;
-  if (getpid () != parent)
-    {
-      fprintf (stderr, "child: got a result of the parent's\n");
-      _exit (2);
-    }
-  ++finished;
-  return 0;
 }
 
 static int childs;
@@ -2645,8 +2593,8 @@ expect_parent_complete (void)
   give (&let_go, 64);
   loop_drain (&a);
   loop_drain (&b);
-  ck_assert_int_eq (finished, nparents);
-  finished = nparents = 0;
+  ck_assert_int_eq (finishes, nparents);
+  finishes = nparents = 0;
 }
 
 static void
@@ -3069,12 +3017,12 @@ START_TEST (shutdown_brings_all_pools_to_rest)
   open_loops (kind);
   for (i = 0; i < 3; ++i)
     {
-      finished = 0;
+      finishes = 0;
       submit_everywhere ();
       ck_assert_int_eq (eio_shutdown (mode, 30), 0);
       ck_assert_ptr_eq (eio_pool_current (), default_pool ());
       if (mode == EIO_SHUTDOWN_DRAIN)
-        ck_assert_int_eq (finished, 90);
+        ck_assert_int_eq (finishes, 90);
       assert_at_rest (a.pool);
       assert_at_rest (b.pool);
       assert_at_rest (0);
@@ -3104,12 +3052,12 @@ START_TEST (shutdown_of_a_pool_is_its_own)
   if (kind == OWN)
     assert_at_rest (b.pool);
   assert_usable (&b);
-  finished = 0;
+  finishes = 0;
   loop_drain (&a);
-  ck_assert_int_eq (finished, 30);
+  ck_assert_int_eq (finishes, 30);
   eio_pool_use (0);
   host_drain ();
-  ck_assert_int_eq (finished, 60);
+  ck_assert_int_eq (finishes, 60);
   close_loops ();
 }
 END_TEST
@@ -3134,7 +3082,7 @@ START_TEST (shutdown_in_time_or_not_at_all)
   ck_assert_ptr_eq (eio_pool_current (), b.pool);
   give (&let_go, 1);
   loop_drain (&b);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   assert_usable (&b);
   eio_pool_use (0);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
@@ -3210,7 +3158,7 @@ shut_down_the_other (eio_req *req)
   (void)req;
   eio_pool_use (b.pool);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   return 0;
 }
 
@@ -3242,7 +3190,7 @@ START_TEST (shutdown_polls_while_it_waits_for_earlier_lives)
   host_start ();
   IN (&b, eio_nop (0, let_the_other_go, 0));
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 3), 0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   loop_close (&b);
 }
 END_TEST
@@ -3284,7 +3232,7 @@ START_TEST (pools_may_be_made_during_a_shutdown)
   open_loops (_i);
   IN (&b, eio_nop (0, make_during_shutdown, 0));
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
-  ck_assert_int_eq (finished, 2);
+  ck_assert_int_eq (finishes, 2);
   assert_at_rest (made.pool);
   assert_usable (&made);
   loop_close (&made);
@@ -3303,7 +3251,7 @@ START_TEST (shutdown_works_with_a_limit_of_0)
   eio_pool_use (0);
   submit_everywhere ();
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
-  ck_assert_int_eq (finished, 90);
+  ck_assert_int_eq (finishes, 90);
   ck_assert_uint_eq (eio_get_parallel (), 0);
   eio_pool_use (b.pool);
   ck_assert_uint_eq (eio_get_parallel (), 0);
@@ -3321,7 +3269,7 @@ START_TEST (shutdown_works_without_threads)
   submit_everywhere ();
   ck_assert_int_eq (eio_shutdown (_i / 3, 30), 0);
   if (_i / 3 == EIO_SHUTDOWN_DRAIN)
-    ck_assert_int_eq (finished, 90);
+    ck_assert_int_eq (finishes, 90);
   close_loops ();
 }
 END_TEST
@@ -3354,7 +3302,7 @@ START_TEST (lack_of_memory_makes_no_pool)
   eio_pool_use (pool);
   eio_nop (0, count, 0);
   eio_flush ();
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (eio_pool_free (pool), 0);
 }
 END_TEST

@@ -26,15 +26,7 @@
 
 static const int modes[] = { EIO_SHUTDOWN_DRAIN, EIO_SHUTDOWN_CANCEL };
 
-static int finished, threads, fds;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++finished;
-  return 0;
-}
+static int threads, fds;
 
 static int
 return_1 (eio_req *req)
@@ -127,14 +119,14 @@ START_TEST (draining_executes_and_finishes_all)
   for (i = 0; i < 10; ++i)
     eio_grp_add (grp, eio_nop (0, return_1, 0));
   shut_down (EIO_SHUTDOWN_DRAIN);
-  ck_assert_int_eq (finished, 31);
+  ck_assert_int_eq (finishes, 31);
 }
 END_TEST
 
 static int
 submit_more (eio_req *req)
 {
-  if (++finished < 50)
+  if (++finishes < 50)
     eio_nop (0, submit_more, req->data);
   return 0;
 }
@@ -143,7 +135,7 @@ START_TEST (draining_includes_what_callbacks_submit)
 {
   eio_nop (0, submit_more, 0);
   shut_down (EIO_SHUTDOWN_DRAIN);
-  ck_assert_int_eq (finished, 50);
+  ck_assert_int_eq (finishes, 50);
 }
 END_TEST
 
@@ -155,7 +147,7 @@ START_TEST (draining_executes_what_waits_for_a_worker_to_be_allowed)
   for (i = 0; i < 5; ++i)
     eio_nop (0, count, 0);
   shut_down (EIO_SHUTDOWN_DRAIN);
-  ck_assert_int_eq (finished, 5);
+  ck_assert_int_eq (finishes, 5);
   ck_assert_uint_eq (eio_get_parallel (), 0); /* a setting, and kept */
 }
 END_TEST
@@ -283,7 +275,7 @@ START_TEST (time_may_be_over)
   assert_live (&p);
 
   eio_nop (0, count, 0); /* goes on as before */
-  wait_until ((eio_poll (), finished == 1));
+  wait_until ((eio_poll (), finishes == 1));
   give (&let_go, 1);
   shut_down (modes[_i]);
   assert_done (&p);
@@ -357,7 +349,7 @@ START_TEST (nobody_waits_for_himself)
   host_poll ();
   ck_assert_int_eq (result, -1);
   ck_assert_int_eq (error, EDEADLK);
-  ck_assert_int_eq (finished, 3);
+  ck_assert_int_eq (finishes, 3);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
   wait_until (count_threads () == threads);
 }
@@ -406,9 +398,9 @@ START_TEST (callbacks_may_begin_another_life)
   wait_until (eio_npending () == 1);
   ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
   if (modes[_i] == EIO_SHUTDOWN_DRAIN)
-    ck_assert_int_eq (finished, 2);
+    ck_assert_int_eq (finishes, 2);
   else
-    ck_assert_int_ge (finished, 1);
+    ck_assert_int_ge (finishes, 1);
   ck_assert_uint_eq (eio_nreqs (), 0);
   wait_until (count_threads () == threads);
   expect_to_work ();
@@ -435,10 +427,10 @@ START_TEST (callbacks_may_fork)
   ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
   if (!child)
     {
-      finished = 0;
+      finishes = 0;
       eio_init (0, 0);
       eio_nop (0, count, 0);
-      if (eio_flush () || finished != 1 || eio_shutdown (modes[_i], -1)
+      if (eio_flush () || finishes != 1 || eio_shutdown (modes[_i], -1)
           || eio_shutdown (modes[_i], -1) || eio_init (0, 0))
         _exit (1);
       _exit (0);
@@ -453,7 +445,7 @@ static int
 group_after_group (eio_req *grp)
 {
   (void)grp;
-  ++finished;
+  ++finishes;
   eio_grp (group_after_group, 0);
   return 0;
 }
@@ -465,7 +457,7 @@ START_TEST (groups_without_end_do_not_outlast_time)
   eio_grp (group_after_group, 0);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.05), -1);
   ck_assert_int_eq (errno, ETIMEDOUT);
-  ck_assert_int_gt (finished, 1);
+  ck_assert_int_gt (finishes, 1);
   ck_assert (now () - begin < 10);
   shut_down (EIO_SHUTDOWN_CANCEL);
 }
@@ -511,7 +503,7 @@ START_TEST (what_workers_of_earlier_lives_submit_is_not_lost)
   pthread_create (&other, 0, let_go_later, (void *)1);
   ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
   pthread_join (other, 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
 }
 END_TEST
 
@@ -528,7 +520,7 @@ START_TEST (limit_of_0_does_not_keep_it_from_draining)
   eio_nop (0, allow_no_worker, 0);
   eio_nop (0, allow_no_worker, 0);
   shut_down (EIO_SHUTDOWN_DRAIN);
-  ck_assert_int_eq (finished, 4);
+  ck_assert_int_eq (finishes, 4);
   ck_assert_uint_eq (eio_get_parallel (), 0);
 }
 END_TEST
@@ -566,7 +558,7 @@ START_TEST (settings_are_kept_and_callbacks_forgotten)
   wants = host_wants ();
   eio_nop (0, count, 0);
   ck_assert_int_eq (eio_flush (), 0);
-  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (host_wants (), wants);
   ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
   assert_nothing_is_left ();

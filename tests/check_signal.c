@@ -40,16 +40,6 @@ random_pri (void)
   return (int)random_below (9) - 4;
 }
 
-static int calls;
-
-static int
-count (eio_req *req)
-{
-  (void)req;
-  ++calls;
-  return 0;
-}
-
 /* Makes n results pending, and then sees to it that nothing else happens. */
 static void
 freeze_pending (unsigned int n, eio_cb cb)
@@ -200,7 +190,7 @@ START_TEST (nested_polls_leave_the_signal_right)
           ck_assert_int_lt (polls, 25);
         }
     }
-  ck_assert_int_eq (calls, 250);
+  ck_assert_int_eq (finishes, 250);
 }
 END_TEST
 
@@ -214,7 +204,7 @@ START_TEST (empty_group_signals_and_is_done_after_a_poll)
       ck_assert_int_eq (host_wants (), i);
       ck_assert_int_eq (eio_poll (), 0);
       expect_left (0);
-      ck_assert_int_eq (calls, i);
+      ck_assert_int_eq (finishes, i);
     }
 }
 END_TEST
@@ -227,10 +217,10 @@ START_TEST (waiting_group_is_nothing_to_poll_for)
   eio_grp_add (grp, eio_nop (0, count, 0));
   ck_assert_int_eq (eio_poll (), 0);
   expect_left (0);
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
   eio_set_min_parallel (1);
   host_drain ();
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
   expect_quiet ();
 }
 END_TEST
@@ -243,14 +233,14 @@ START_TEST (group_left_by_an_early_return_is_signalled)
   eio_grp_add (grp, eio_nop (0, return_value, 0));
   do
     result = host_poll ();
-  while (!calls);
+  while (!finishes);
   ck_assert_int_eq (result, 5);
   eio_set_max_parallel (0);
-  ck_assert_int_eq (calls, 1);
+  ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (host_wants () - host_dones (), 1);
   ck_assert_int_eq (host_wait (0), 1);
   ck_assert_int_eq (eio_poll (), 0);
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
   expect_left (0);
 }
 END_TEST
@@ -278,7 +268,7 @@ START_TEST (group_submitted_by_a_callback_is_signalled_or_done)
         }
       expect_left (0);
     }
-  ck_assert_int_eq (calls, 40);
+  ck_assert_int_eq (finishes, 40);
 }
 END_TEST
 
@@ -298,7 +288,7 @@ START_TEST (cancelled_results_are_signalled_too)
   ck_assert_int_eq (host_wait (0), eio_nreqs () > 0);
   host_drain ();
   expect_left (0);
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
 }
 END_TEST
 
@@ -312,7 +302,7 @@ START_TEST (cancelled_requests_end_without_a_worker_or_with_one)
   eio_set_min_parallel (2);
   host_drain ();
   expect_quiet ();
-  ck_assert_int_eq (calls, 0);
+  ck_assert_int_eq (finishes, 0);
 }
 END_TEST
 
@@ -346,14 +336,14 @@ static int polls, vain_polls;
 static void
 checked_poll (void)
 {
-  int before = calls, result;
+  int before = finishes, result;
   last_value = 0;
   errno = 0;
   result = eio_poll ();
   if (!depth)
     {
       ++polls;
-      vain_polls += calls == before;
+      vain_polls += finishes == before;
     }
   if (result == -1)
     {
@@ -447,7 +437,7 @@ end_load (const load *l, pthread_t *threads)
 {
   for (int i = 0; i < l->submitters; ++i)
     pthread_join (threads[i], 0);
-  ck_assert_int_eq (calls, goal (l));
+  ck_assert_int_eq (finishes, goal (l));
   expect_quiet ();
 }
 
@@ -461,7 +451,7 @@ START_TEST (host_that_polls_when_told_gets_everything)
   start_load (l, threads);
   if (!l->submitters)
     submit_load (0);
-  while (calls < goal (l))
+  while (finishes < goal (l))
     {
       host_wait (-1);
       checked_poll ();
@@ -487,7 +477,7 @@ START_TEST (host_that_polls_unasked_gets_everything)
         eio_nop (random_pri (), callback, 0);
         checked_poll ();
       }
-  while (calls < goal (l))
+  while (finishes < goal (l))
     {
       checked_poll ();
       sched_yield ();
@@ -503,7 +493,7 @@ START_TEST (each_of_many_single_results_is_signalled)
     {
       eio_nop (random_pri (), count, 0);
       ck_assert_int_eq (host_poll (), 0);
-      ck_assert_int_eq (calls, i);
+      ck_assert_int_eq (finishes, i);
     }
   ck_assert_int_eq (host_wants (), 3000);
   expect_quiet ();
@@ -622,10 +612,10 @@ START_TEST (slow_callbacks_neither_overlap_nor_get_lost)
   eio_set_max_poll_reqs (dawdlers[_i].reqs);
   for (int i = 0; i < n; ++i)
     pthread_create (&threads[i], 0, submit_in_bursts, 0);
-  while (calls < 100 * n)
+  while (finishes < 100 * n)
     {
       if (!dawdlers[_i].unasked)
-        ck_assert_msg (dawdler_readable (20000), "%d of %d calls", calls,
+        ck_assert_msg (dawdler_readable (20000), "%d of %d finishes", finishes,
                        100 * n);
       poll_dawdler ();
       sched_yield ();
@@ -648,7 +638,7 @@ START_TEST (done_waits_for_a_want_that_sleeps)
     {
       eio_nop (0, count, 0);
       wait_until (in_want || signalled);
-      while (calls < i)
+      while (finishes < i)
         poll_dawdler ();
       eio_set_max_parallel (0);
       eio_set_min_parallel (4);
@@ -686,7 +676,7 @@ START_TEST (submission_and_counters_do_not_wait_for_want)
       sem_post (&want_may_end);
       eio_poll ();
     }
-  ck_assert_int_eq (calls, 2);
+  ck_assert_int_eq (finishes, 2);
 }
 END_TEST
 
@@ -710,7 +700,7 @@ START_TEST (blocked_want_keeps_no_other_worker_from_work)
       sem_post (&want_may_end);
       eio_poll ();
     }
-  ck_assert_int_eq (calls, 5);
+  ck_assert_int_eq (finishes, 5);
 }
 END_TEST
 

@@ -129,7 +129,7 @@ execute (eio_req *req)
 }
 
 static int
-count (eio_req *req)
+count_executed (eio_req *req)
 {
   if (req->type == EIO_CUSTOM)
     ck_assert_int_eq (req->result, 7);
@@ -151,7 +151,7 @@ submit (int pri)
   req->type = EIO_CUSTOM;
   req->feed = execute;
   req->pri = pri;
-  req->finish = count;
+  req->finish = count_executed;
   req->destroy = count_destroy;
   eio_submit (req);
   return req;
@@ -175,7 +175,7 @@ static void
 submit_staying (int n)
 {
   while (n--)
-    eio_custom (stay_and_tell, 0, count, 0);
+    eio_custom (stay_and_tell, 0, count_executed, 0);
 }
 
 static void
@@ -336,7 +336,7 @@ poll_inside (eio_req *req)
   int left = eio_nreqs ();
   ck_assert_int_eq (eio_poll (), left > 1 ? -1 : 0);
   ck_assert_uint_lt (eio_nreqs (), left + !left);
-  return count (req);
+  return count_executed (req);
 }
 
 START_TEST (nested_poll_executes_too)
@@ -356,8 +356,8 @@ END_TEST
 
 START_TEST (groups_finish_without_threads)
 {
-  eio_req *outer = eio_grp (count, 0);
-  eio_req *inner = eio_grp (count, 0);
+  eio_req *outer = eio_grp (count_executed, 0);
+  eio_req *inner = eio_grp (count_executed, 0);
   fail_after (0);
   eio_grp_add (outer, inner);
   for (int i = 0; i < 5; ++i)
@@ -381,7 +381,7 @@ feed (eio_req *grp)
 START_TEST (feeders_are_fed_without_threads)
 {
   fail_after (0);
-  eio_grp_feed (eio_grp (count, 0), feed, 2);
+  eio_grp_feed (eio_grp (count_executed, 0), feed, 2);
   host_drain ();
   ck_assert_int_eq (finished, 11);
   ck_assert_int_eq (executed_here, 10);
@@ -447,7 +447,7 @@ END_TEST
 static int
 resubmit (eio_req *req)
 {
-  count (req);
+  count_executed (req);
   if (finished < 100)
     eio_submit (req);
   return 0;

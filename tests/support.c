@@ -11,8 +11,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -180,6 +183,56 @@ await_arrivals (int n)
       while (sem_timedwait (&arrived, &end))
         ck_assert_msg (errno == EINTR, "nothing executes");
     }
+}
+
+int finishes;
+
+int
+count (eio_req *req)
+{
+  (void)req;
+  ++finishes;
+  return 0;
+}
+
+/* The alarm has to get through in a child of a worker, too, and not to the
+ * handler of Check's. */
+void
+begin_child (void)
+{
+  sigset_t none;
+
+  sigemptyset (&none);
+  signal (SIGALRM, SIG_DFL);
+  pthread_sigmask (SIG_SETMASK, &none, 0);
+  alarm (20);
+  finishes = 0;
+}
+
+void
+expect_success (pid_t pid)
+{
+  int status;
+
+  ck_assert_int_gt (pid, 0);
+  while (waitpid (pid, &status, 0) != pid)
+    continue;
+  ck_assert_msg (WIFEXITED (status) && WEXITSTATUS (status) == 0,
+                 "child: status %#x (signal %d)", status,
+                 WIFSIGNALED (status) ? WTERMSIG (status) : 0);
+}
+
+pid_t parent;
+
+int
+parents_finish (eio_req *req)
+{
+  if (getpid () != parent)
+    {
+      fprintf (stderr, "child: got a result of the parent's\n");
+      _exit (2);
+    }
+  return count (req);
 }
 
 int

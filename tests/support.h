@@ -3,8 +3,9 @@
 
 /* What all tests share: a host with a descriptor that want_poll makes
  * readable and done_poll drains, requests that wait in the queue or in a
- * worker, a scratch directory, and counting of descriptors and threads.  Not
- * linked against libeio, so that tests that include eio.c can use it too. */
+ * worker, children, a scratch directory, and counting of callbacks,
+ * descriptors and threads.  Not linked against libeio, so that tests that
+ * include eio.c can use it too. */
 
 #ifndef TESTS_SUPPORT_H_
 #define TESTS_SUPPORT_H_
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "eio.h"
 
@@ -86,6 +89,10 @@ typedef struct
 } outcome;
 int note (eio_req *req);
 
+/* A callback that counts its calls. */
+extern int finishes;
+int count (eio_req *req);
+
 /* Checks one outcome. */
 #define assert_ok(o, res) \
   do { \
@@ -102,6 +109,28 @@ int note (eio_req *req);
                    (o).errorno, strerror ((o).errorno), (err), \
                    strerror (err)); \
   } while (0)
+
+/* Fork.  In a child: says what is wrong; its status tells the parent. */
+#define need(expr) \
+  do { \
+    if (!(expr)) \
+      { \
+        fprintf (stderr, "child, line %d: not %s (errno %d)\n", __LINE__, \
+                 #expr, errno); \
+        _exit (1); \
+      } \
+  } while (0)
+
+/* Gives a child 20 seconds, whatever thread forked it, and a new count. */
+void begin_child (void);
+
+/* Waits for a child, which has to have ended well. */
+void expect_success (pid_t pid);
+
+/* The process of whose requests this is the callback, which no child may ever
+ * run; it counts as count does. */
+extern pid_t parent;
+int parents_finish (eio_req *req);
 
 /* A scratch directory of this process, made on first use and removed with
  * everything in it at exit; and a path in it (static, the last 8 stay
