@@ -696,18 +696,6 @@ feed_own_group (int n)
   eio_submit (&guards[n][0].req);
 }
 
-START_TEST (threads_feed_groups_of_their_own)
-{
-  int n;
-
-  in_heap = LENGTH (heap);
-  on_threads (THREADS, feed_own_group);
-  for (n = 0; n < THREADS; ++n)
-    assert_done (&groups[n][0]);
-  assert_heap_is_done ();
-}
-END_TEST
-
 static void
 feed_unsubmitted (int n)
 {
@@ -716,12 +704,12 @@ feed_unsubmitted (int n)
   eio_submit (&groups[n][0].req);
 }
 
-START_TEST (threads_feed_groups_before_they_submit_them)
+START_TEST (threads_feed_groups_of_their_own)
 {
   int n;
 
   in_heap = LENGTH (heap);
-  on_threads (THREADS, feed_unsubmitted);
+  on_threads (THREADS, _i ? feed_unsubmitted : feed_own_group);
   for (n = 0; n < THREADS; ++n)
     assert_done (&groups[n][0]);
   assert_heap_is_done ();
@@ -1033,8 +1021,7 @@ main (void)
   tcase_add_loop_test (tc, group_is_cancelled_while_threads_add, 0, 2);
 
   tc = add_case (suite, "feeders", 60, start, 0);
-  tcase_add_test (tc, threads_feed_groups_of_their_own);
-  tcase_add_test (tc, threads_feed_groups_before_they_submit_them);
+  tcase_add_loop_test (tc, threads_feed_groups_of_their_own, 0, 2);
   tcase_add_test (tc, threads_change_one_groups_feeder);
   tcase_add_test (tc, feeder_that_is_set_while_it_runs_is_called_again);
   tcase_add_loop_test (tc, group_waits_for_a_feeder_on_another_thread, 0, 3);
