@@ -14,7 +14,7 @@ need $NEED_BUILD $NEED_TESTS valgrind util-linux || exit
 repeat=${REPEAT:-100}
 stress=${STRESS:-3600}
 racing="signal pool group cancel threads fork embed table wrappers oom inline
-host shutdown"
+host shutdown pools grpthreads insight latch"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-nightly.XXXXXX") || exit
 hog=
 trap '[ "$hog" ] && kill $hog; rm -rf "$tmp"' EXIT

@@ -1582,6 +1582,22 @@ begin_stay (void)
   return req;
 }
 
+/* A request has taken two seconds, and has ended, or executes still. */
+static void
+be_slow (int ended)
+{
+  if (ended)
+    {
+      submit_taking (2000000, 0);
+      wait_until (eio_npending () == 1);
+    }
+  else
+    {
+      begin_stay ();
+      advance (2);
+    }
+}
+
 static void
 is_about (double value, double want)
 {
@@ -1947,14 +1963,7 @@ submit_in_report (const eio_req *req, eio_tstamp running)
 START_TEST (slow_callback_submits)
 {
   eio_set_slow (1, submit_in_report);
-  if (_i)
-    begin_stay ();
-  else
-    submit_taking (2000000, 0);
-  if (!_i)
-    wait_until (eio_npending () == 1);
-  else
-    advance (2);
+  be_slow (!_i);
   eio_poll ();
   ck_assert_int_eq (reports, 1);
   give (&let_go, 1);
@@ -2038,16 +2047,7 @@ START_TEST (slow_callback_cannot_shut_down)
   if (_i / 2)
     host_start (); /* not the first pool */
   eio_set_slow (1, shut_down_in_report);
-  if (_i % 2)
-    {
-      submit_taking (2000000, 0);
-      wait_until (eio_npending () == 1);
-    }
-  else
-    {
-      begin_stay ();
-      advance (2);
-    }
+  be_slow (_i % 2);
   eio_poll ();
   ck_assert_int_eq (reports, 1);
   ck_assert_int_eq (shutdown_result, -1);
@@ -2143,16 +2143,7 @@ init_in_report (const eio_req *req, eio_tstamp running)
 START_TEST (slow_callback_begins_anew)
 {
   eio_set_slow (1, init_in_report);
-  if (_i)
-    {
-      submit_taking (2000000, 0);
-      wait_until (eio_npending () == 1);
-    }
-  else
-    {
-      begin_stay ();
-      advance (2);
-    }
+  be_slow (_i);
   eio_poll ();
   ck_assert_int_eq (reports, 1);
   give (&let_go, 1);
@@ -2188,16 +2179,7 @@ START_TEST (slow_callback_forks)
 {
   eio_set_timing (1);
   eio_set_slow (1, fork_in_report);
-  if (_i)
-    {
-      submit_taking (2000000, 0);
-      wait_until (eio_npending () == 1);
-    }
-  else
-    {
-      begin_stay ();
-      advance (2);
-    }
+  be_slow (_i);
   eio_poll ();
   ck_assert_int_eq (reports, 1);
   if (in_child)
