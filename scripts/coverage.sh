@@ -1,0 +1,161 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Copyright (c) 2026 The libeio authors
+
+# What of eio.c and eiotree.c the unit tests execute, in lines and branches,
+# taken together over all that include them or link the library.
+#
+#   scripts/coverage.sh [CONFIGURE-ARGUMENT...]
+#
+# A line that no test executes has to be in tests/uncovered.txt, with a reason;
+# one that is there has to be one of them.  Fails if that is not so, or a test
+# does.  A branch is one way out of a condition.
+
+source=$(cd "$(dirname "$0")/.." && pwd) || exit
+. "$source/scripts/common.sh"
+need $NEED_BUILD $NEED_TESTS || exit
+
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-coverage.XXXXXX") || exit
+trap 'cd / && rm -rf "$tmp"' EXIT
+trap 'exit 130' HUP INT TERM
+
+# Children that tests fork end by _exit, which would forget what they did.
+cat >"$tmp/dump.c" <<'END'
+void __gcov_dump (void);
+void __real__exit (int status);
+void __wrap__exit (int status);
+void __wrap__exit (int status) { __gcov_dump (); __real__exit (status); }
+END
+
+build ()
+{
+  copy_sources "$source" "$tmp/src" &&
+    { [ -x configure ] || ./autogen.sh; } && mkdir "$tmp/obj" &&
+    cd "$tmp/obj" && gcc -c -o "$tmp/dump.o" "$tmp/dump.c" &&
+    ../src/configure --disable-shared "$@" CC=gcc LIBS="$tmp/dump.o" \
+      CFLAGS="-g -O0 --coverage -fprofile-update=atomic" \
+      LDFLAGS="--coverage -Wl,--wrap=_exit" &&
+    make && make check TESTS=
+}
+
+echo "Building ..."
+if ! build "$@" >"$tmp/log" 2>&1
+then
+  tail -n 50 "$tmp/log"
+  echo "failed: the build" >&2
+  exit 1
+fi
+
+echo "Testing ..."
+cd "$tmp/obj" || exit
+CK_DEFAULT_TIMEOUT=600
+export CK_DEFAULT_TIMEOUT
+# shellcheck disable=SC2016 # make's
+make check TESTS='$(check_PROGRAMS)' >"$tmp/log" 2>&1
+result=$?
+grep -E '^(FAIL|ERROR)' "$tmp/log"
+
+find . -name '*.gcda' -exec gcov -b -c -t {} + >"$tmp/all" 2>/dev/null
+awk -v list="$source/tests/uncovered.txt" '
+  BEGIN {
+    while ((getline entry < list) > 0)
+      if (entry !~ /^(#|$)/)
+        {
+          reason = entry
+          sub (/ -- .*/, "", entry)
+          if (sub (/.* -- /, "", reason))
+            excused[entry] = reason
+        }
+  }
+
+  # The branches of a line, whose number tells variants of it apart.
+  function end_line (i)
+  {
+    for (i = 0; i < n; ++i)
+      taken[file, at, n, i] += branch[i]
+    if (n)
+      variants[file, at, n] = n
+    n = 0
+  }
+
+  /^ *-: *0:Source:/ {
+    end_line ()
+    file = $0
+    sub (/.*[\/:]/, "", file)
+    wanted = file == "eio.c" || file == "eiotree.c"
+    within = ""
+    next
+  }
+  !wanted { next }
+  /^branch/ { branch[n++] = $3 == "taken" ? $4 : 0; next }
+  /^(call|function|unconditional) / { next }
+  {
+    end_line ()
+    split ($0, part, ":")
+    at = part[2] + 0
+    text = substr ($0, length (part[1]) + length (part[2]) + 3)
+    if (text ~ /^[a-z_0-9]+ \(/)
+      {
+        within = text
+        sub (/ .*/, "", within)
+      }
+    sub (/^ +/, "", text)
+    count = part[1]
+    gsub (/[ *]/, "", count)
+    if (count == "-")
+      next
+    line[file, at] += count ~ /^[#=]/ ? 0 : count
+    name[file, at] = file " " within ": " text
+    if (at > last[file])
+      last[file] = at
+  }
+
+  function report (file, i, k, n, all, hit, ways, gone, best, total, found)
+  {
+    for (i = 1; i <= last[file]; ++i)
+      if ((file, i) in line)
+        {
+          ++all
+          if (line[file, i])
+            ++hit
+          else if (name[file, i] in excused)
+            used[name[file, i]] = 1
+          else
+            print file ":" i ": not executed: " name[file, i]
+          best = total = 0
+          for (n = 2; n < 40; ++n)
+            if ((file, i, n) in variants)
+              {
+                found = 0
+                for (k = 0; k < n; ++k)
+                  found += taken[file, i, n, k] > 0
+                if (!total || found * total > best * n)
+                  {
+                    best = found
+                    total = n
+                  }
+              }
+          ways += total
+          gone += best
+        }
+    printf "%s: %d of %d lines (%.1f %%), %d of %d branches (%.1f %%)\n", file,
+      hit, all, 100 * hit / all, gone, ways, 100 * gone / ways
+    return hit < all
+  }
+
+  END {
+    end_line ()
+    report("eio.c")
+    report("eiotree.c")
+    for (i in line)
+      if (!line[i] && !(name[i] in excused))
+        failed = 1
+    for (i in excused)
+      if (!(i in used))
+        {
+          print "tests/uncovered.txt: executed, or not there: " i
+          failed = 1
+        }
+    exit failed
+  }' "$tmp/all" || result=1
+exit $result
