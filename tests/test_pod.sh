@@ -6,7 +6,8 @@
 # doc/eio.pod is well-formed, documents every function and constant of eio.h and
 # eiotree.h and no others, its prototypes agree with them, and all examples
 # compile without warnings.  Those that are programs are linked and run, if the
-# library has been built.
+# library has been built.  doc/requests.md has a row for each request type and
+# each tree.
 #
 # In the pod, a line "=for eio KIND" precedes each verbatim block; a block
 # without one is an error.  The kinds:
@@ -253,6 +254,30 @@ names_missing "$tmp/constants" "$tmp/headings" "no heading in doc/eio.pod"
   [ ! -f "$readme" ] || awk '/^ *```/ { code = !code } !code' "$readme"
 } | words | grep -E '^(eio|EIO)_' | grep -v '_$' >"$tmp/named"
 names_missing "$tmp/named" "$tmp/existing" "documented, but does not exist"
+
+# --- The table of requests ------------------------------------------------
+
+# Types, by the names that eio_strtype has for them, and what makes a tree.
+{
+  awk '
+    $1 == "EIO_REQ_TYPE_NUM" { exit }
+    $1 ~ /^EIO_/ && $2 == "=" { print tolower (substr ($1, 5)) }
+  ' "$tmp/code"
+  words <"$top_srcdir/eiotree.h" | sed -n 's/^eio_\(walk\|[a-z]*tree\)$/\1/p'
+} | sort >"$tmp/requests"
+awk -F ' [|] ' '/^[|] [a-z]/ { print substr ($1, 3), NF }' \
+  "$top_srcdir/doc/requests.md" | sort >"$tmp/rows"
+cut -d ' ' -f 1 "$tmp/rows" | uniq >"$tmp/names"
+names_missing "$tmp/requests" "$tmp/names" "no row in doc/requests.md"
+names_missing "$tmp/names" "$tmp/requests" "a row, but no request"
+for row in $(cut -d ' ' -f 1 "$tmp/rows" | uniq -d)
+do
+  fail "$row: two rows in doc/requests.md"
+done
+for row in $(sed -n '/ 8$/!s/ .*//p' "$tmp/rows")
+do
+  fail "$row: other than 8 columns"
+done
 
 # --- Well-formed ----------------------------------------------------------
 
