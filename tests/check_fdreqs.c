@@ -38,64 +38,15 @@ enum
 #define SLOT(name) F_##name,
   CALLS (SLOT)
 #undef SLOT
-  F_count
+  CALL_COUNT
 };
 
-enum { FOR_EVER = INT_MAX };
-
-static struct
-{
-  atomic_int calls; /* since it was armed */
-  atomic_int error; /* what it fails with */
-  atomic_int first; /* how many calls go well before */
-  atomic_int times; /* how many fail */
-} faults[F_count];
+#include "faults.h"
 
 /* Bytes that a transfer moves at most, 0: all, -1: none; whether it only
  * pretends to. */
 static atomic_long most;
 static atomic_int pretends;
-
-/* Called before every call, with its number of its kind, from 0. */
-static void (*_Atomic hook) (int which, int n);
-
-static void
-arm (int which, int error, int first, int times)
-{
-  faults[which].calls = 0;
-  faults[which].first = first;
-  faults[which].times = times;
-  faults[which].error = error;
-}
-
-static int
-calls_of (int which)
-{
-  return faults[which].calls;
-}
-
-static int
-error_of (int which)
-{
-  int n = atomic_fetch_add (&faults[which].calls, 1);
-  int first = faults[which].first;
-  void (*before) (int, int) = hook;
-
-  if (before)
-    before (which, n);
-  return n >= first && n - first < faults[which].times ? faults[which].error
-                                                       : 0;
-}
-
-static int
-faulty (int which)
-{
-  int error = error_of (which);
-
-  if (error)
-    errno = error;
-  return error != 0;
-}
 
 /* clang-format off */
 #define MOVE(name, params, args) \
@@ -394,7 +345,7 @@ start (void)
 static void
 tear_down (void)
 {
-  hook = 0;
+  before_call = 0;
   ck_assert_int_eq (chdir ("/"), 0);
   empty_shm ();
   eio_set_max_parallel (0);
@@ -457,20 +408,6 @@ position (int fd)
   return lseek (fd, 0, SEEK_CUR);
 }
 
-/* A request that the hook cancels, before which call of which kind. */
-static struct
-{
-  _Atomic (eio_req *) req;
-  atomic_int which, at;
-} victim;
-
-static void
-cancel_victim (int which, int n)
-{
-  if (victim.req && which == victim.which && n == victim.at)
-    eio_cancel (victim.req);
-}
-
 /* Runs a request, and cancels it before the nth call of that kind; what it did
  * nevertheless is in got. */
 static eio_ssize_t
@@ -479,15 +416,10 @@ run_cancelled (int which, int n, eio_req *req)
   eio_ssize_t res;
 
   eio_set_finish_cancelled (1);
-  victim.which = which;
-  victim.at = n;
-  faults[which].calls = 0;
-  victim.req = req;
-  hook = cancel_victim;
+  aim (req, which, n);
   eio_set_parallel (1);
   res = run (req);
-  hook = 0;
-  victim.req = 0;
+  victim.req = (eio_req *)0;
   eio_set_finish_cancelled (0);
   return res;
 }
@@ -2105,12 +2037,12 @@ START_TEST (values_that_grow_meanwhile_are_whole)
       grown[0] = 300; /* too long for the first buffer */
       grown[2] = 900; /* ... and for the second */
       grown[3] = 1900;
-      hook = grow_attribute;
+      before_call = grow_attribute;
       arm (F_getxattr, 0, 0, 0);
       gives (1900, eio_getxattr ("file", "user.a", 0, KEEP));
       check_value (content, 1900);
       ck_assert_int_gt (calls_of (F_getxattr), 3);
-      hook = 0;
+      before_call = 0;
       gives (1900, eio_fgetxattr (fd, "user.a", KEEP));
       check_value (content, 1900);
     }
@@ -2443,7 +2375,7 @@ START_TEST (cancelled_before_they_execute_nothing_happens)
   eio_cancel (req);
   eio_set_min_parallel (1);
   host_drain ();
-  for (i = F_none + 1; i < F_count; ++i)
+  for (i = F_none + 1; i < CALL_COUNT; ++i)
     ck_assert_msg (i == F_fcntl || i == F_read || i == F_write
                      || i == F_fstat || !calls_of (i),
                    "call %d was made", i);

@@ -32,60 +32,34 @@ enum
   C_fcntl,
   C_fstat,
   C_close,
-  C_calls
+  CALL_COUNT
 };
 
-enum { FOR_EVER = INT_MAX };
+#include "faults.h"
 
 /* Headers may be older than the kernel. */
 enum { NR_OPENAT2 = 437, NR_CACHESTAT = 451, CACHED_ONLY = 0x20 };
 
-static struct
-{
-  atomic_int all, here; /* calls; those of threads that submit */
-  atomic_int error;     /* what they fail with, 0: they do not */
-  atomic_int first;     /* how many go well before */
-  atomic_int times;     /* how many fail */
-} calls[C_calls];
-
 /* Set in threads that submit: workers are the others. */
 static _Thread_local int submits;
+
+/* Calls of threads that submit. */
+static atomic_int here[CALL_COUNT];
+
+static void
+count_here (int which, int n)
+{
+  (void)n;
+  here[which] += submits;
+}
 
 static void
 forget_calls (void)
 {
   int i;
 
-  for (i = 0; i < C_calls; ++i)
-    calls[i].all = calls[i].here = 0;
-}
-
-static void
-arm (int which, int error, int first, int times)
-{
-  calls[which].all = calls[which].here = 0;
-  calls[which].first = first;
-  calls[which].times = times;
-  calls[which].error = error;
-}
-
-static void
-disarm (int which)
-{
-  arm (which, 0, 0, 0);
-}
-
-static int
-faulty (int which)
-{
-  int n = atomic_fetch_add (&calls[which].all, 1);
-  int first = calls[which].first;
-
-  calls[which].here += submits;
-  if (!calls[which].error || n < first || n - first >= calls[which].times)
-    return 0;
-  errno = calls[which].error;
-  return 1;
+  for (i = 0; i < CALL_COUNT; ++i)
+    faults[i].calls = here[i] = 0;
 }
 
 /* Calls are the real ones, and pretend nothing. */
@@ -152,7 +126,7 @@ fault_preadv2 (int fd, const struct iovec *iov, int n, off_t offset,
                int flags)
 {
   long size = iov->iov_len, room = cold_from - offset;
-  int turn = calls[C_read].all;
+  int turn = calls_of (C_read);
 
   ck_assert_int_eq (n, 1);
   ck_assert_int_eq (flags, RWF_NOWAIT);
@@ -365,6 +339,7 @@ make_files (void)
 static void
 prepare_off (void)
 {
+  before_call = count_here;
   submits = 1;
   prepare_stays ();
   make_files ();
@@ -586,11 +561,11 @@ expect_no_calls (void)
 {
   int i;
 
-  for (i = 0; i < C_calls; ++i)
-    ck_assert_msg (!calls[i].here, "call %d, by who submits", i);
-  ck_assert_int_eq (calls[C_look].all + calls[C_open].all + calls[C_read].all
-                      + calls[C_count].all + calls[C_kind].all
-                      + calls[C_fs].all, 0);
+  for (i = 0; i < CALL_COUNT; ++i)
+    ck_assert_msg (!here[i], "call %d, by who submits", i);
+  ck_assert_int_eq (calls_of (C_look) + calls_of (C_open) + calls_of (C_read)
+                      + calls_of (C_count) + calls_of (C_kind)
+                      + calls_of (C_fs), 0);
 }
 
 static void
@@ -621,8 +596,8 @@ START_TEST (zero_switches_it_off_again)
 {
   eio_set_inline (MAX);
   try_everything ();
-  ck_assert_int_gt (calls[C_read].here, 0);
-  ck_assert_int_gt (calls[C_look].here, 0);
+  ck_assert_int_gt (here[C_read], 0);
+  ck_assert_int_gt (here[C_look], 0);
   eio_set_inline (0);
   ck_assert_uint_eq (eio_get_inline (), 0);
   expect_nothing_at_once ();
@@ -754,7 +729,7 @@ START_TEST (reads_go_at_once_up_to_max_bytes)
   expect_bytes (buffer, 11, max);
   by_worker (max + 1, 0, eio_read (data, buffer, max + 1, 11, KEEP));
   expect_bytes (buffer, 11, max + 1);
-  ck_assert_int_eq (calls[C_read].all, 1);
+  ck_assert_int_eq (calls_of (C_read), 1);
 }
 END_TEST
 
@@ -767,7 +742,7 @@ START_TEST (reads_that_are_not_for_this_go_to_a_worker)
   by_worker (0, 0, eio_read (data, buffer, 0, 0, KEEP));
   by_worker (0, 0, eio_read (data, 0, 0, 0, KEEP));
   ck_assert_ptr_nonnull (got.ptr2);
-  ck_assert_int_eq (calls[C_read].all, 0);
+  ck_assert_int_eq (calls_of (C_read), 0);
 }
 END_TEST
 
@@ -872,7 +847,7 @@ START_TEST (buffer_is_null_again_where_a_worker_takes_over)
   p.req.ptr2 = 0;
   p.req.size = 8192;
   eio_submit (&p.req);
-  ck_assert_int_gt (calls[C_read].here, 0);
+  ck_assert_int_gt (here[C_read], 0);
   expect_counters (2, 1, 0);
   ck_assert_ptr_null (p.req.ptr2);
   ck_assert_int_eq (p.req.flags, 0);
@@ -1005,7 +980,7 @@ START_TEST (cold_data_is_not_asked_for_by_the_submitter)
 {
   cold_from = 0;
   ck_assert_int_eq (count_hits (40), 0);
-  ck_assert_int_eq (calls[C_read].here, 0);
+  ck_assert_int_eq (here[C_read], 0);
   cold_from = LONG_MAX;
   ck_assert_int_eq (count_hits (5), 5);
 }
@@ -1015,11 +990,11 @@ END_TEST
 START_TEST (what_is_in_memory_is_not_asked_for_ever)
 {
   ck_assert_int_eq (count_hits (200), 200);
-  ck_assert_int_lt (calls[C_count].all, 100);
+  ck_assert_int_lt (calls_of (C_count), 100);
   cold_from = 0;
   forget_calls ();
   ck_assert_int_eq (count_hits (40), 0);
-  ck_assert_int_le (calls[C_read].here, 3);
+  ck_assert_int_le (here[C_read], 3);
   cold_from = LONG_MAX;
   ck_assert_int_ge (count_hits (10), 5);
 }
@@ -1035,7 +1010,7 @@ START_TEST (misses_become_rare_and_end)
   arm (C_count, refusals[_i], 0, FOR_EVER);
   cold_from = 0;
   ck_assert_int_eq (count_hits (300), 0);
-  tries = calls[C_read].here;
+  tries = here[C_read];
   ck_assert_int_ge (tries, 3);
   ck_assert_int_le (tries, 20);
 
@@ -1092,7 +1067,7 @@ START_TEST (direct_reads_go_to_a_worker)
       by_worker (4096, 0, eio_read (fd, buffer, 4096, 8192, KEEP));
       expect_bytes (buffer, 8192, 4096);
     }
-  ck_assert_int_eq (calls[C_read].here, 0);
+  ck_assert_int_eq (here[C_read], 0);
 }
 END_TEST
 
@@ -1124,8 +1099,8 @@ START_TEST (everything_works_all_the_same)
        FOR_EVER);
   for (i = 0; i < 3; ++i)
     try_everything ();
-  ck_assert_int_gt (calls[obstacles[_i].call].all, 0);
-  disarm (obstacles[_i].call);
+  ck_assert_int_gt (calls_of (obstacles[_i].call), 0);
+  arm (obstacles[_i].call, 0, 0, 0);
   for (i = 0; i < 3; ++i)
     try_everything ();
 }
@@ -1153,9 +1128,9 @@ START_TEST (missing_calls_are_not_made_again)
         by_worker (0, 0, eio_fstat (data, KEEP));
     }
   if (absent[_i].times < 0)
-    ck_assert_int_ge (calls[absent[_i].call].all, 20);
+    ck_assert_int_ge (calls_of (absent[_i].call), 20);
   else
-    ck_assert_int_eq (calls[absent[_i].call].all, absent[_i].times);
+    ck_assert_int_eq (calls_of (absent[_i].call), absent[_i].times);
 }
 END_TEST
 
@@ -1163,7 +1138,7 @@ START_TEST (reads_remember_what_is_missing)
 {
   arm (C_read, refusals[_i], 0, FOR_EVER);
   ck_assert_int_eq (count_hits (300), 0);
-  ck_assert_int_eq (calls[C_read].all, refusals[_i] == ENOSYS ? 1 : 2);
+  ck_assert_int_eq (calls_of (C_read), refusals[_i] == ENOSYS ? 1 : 2);
 }
 END_TEST
 
@@ -1190,7 +1165,7 @@ START_TEST (reads_do_without_being_told_what_is_in_memory)
 {
   arm (C_count, ENOSYS, 0, FOR_EVER);
   ck_assert_int_eq (count_hits (10), 10);
-  ck_assert_int_eq (calls[C_count].all, 1);
+  ck_assert_int_eq (calls_of (C_count), 1);
 }
 END_TEST
 
@@ -1199,7 +1174,7 @@ START_TEST (reads_need_no_more_than_their_call)
 {
   int i;
 
-  for (i = 0; i < C_calls; ++i)
+  for (i = 0; i < CALL_COUNT; ++i)
     if (i != C_read && i != C_fcntl)
       arm (i, ENOSYS, 0, FOR_EVER);
   at_once (100, eio_read (data, buffer, 100, 3, KEEP));
@@ -1215,7 +1190,7 @@ START_TEST (open_that_fails_half_way_leaves_nothing)
 
   arm (steps[_i], EIO, 0, FOR_EVER);
   fd = (int)finish_there (__LINE__, "open", eio_open (path, 0, 0, KEEP));
-  disarm (steps[_i]);
+  arm (steps[_i], 0, 0, 0);
   ck_assert_int_ge (fd, 0);
   ck_assert_int_eq (fcntl (fd, F_GETFL) & O_NONBLOCK, 0);
   close (fd);
@@ -1358,7 +1333,7 @@ START_TEST (other_opens_go_to_a_worker)
   fd = (int)finish_there (__LINE__, name, eio_open (name, flags, 0600, KEEP));
   ck_assert_int_eq (got.errorno, error);
   ck_assert_int_eq (fd >= 0, like >= 0);
-  ck_assert_int_eq (calls[C_open].here, 0);
+  ck_assert_int_eq (here[C_open], 0);
   if (fd >= 0)
     {
       ck_assert_int_eq (fcntl (fd, F_GETFL), fcntl (like, F_GETFL));
@@ -1407,7 +1382,7 @@ START_TEST (fifo_is_opened_when_a_writer_comes)
   let_work ();
   wait_until ((eio_poll (), eio_nready () == 0 && eio_nreqs () == 1));
   assert_live (&p);
-  ck_assert_int_eq (calls[C_open].all, 0);
+  ck_assert_int_eq (calls_of (C_open), 0);
 
   writer = await_reader (fifo);
   host_drain ();
@@ -1720,7 +1695,7 @@ START_TEST (other_descriptors_are_closed_by_a_worker)
   by_worker (0, 0, eio_close (fd, KEEP));
   ck_assert_int_eq (fcntl (fd, F_GETFD), -1);
   ck_assert_int_eq (closes[fd], 1);
-  ck_assert_int_eq (calls[C_close].here, 0);
+  ck_assert_int_eq (here[C_close], 0);
 }
 END_TEST
 
@@ -1758,14 +1733,14 @@ START_TEST (unknown_file_system_is_asked_by_a_worker)
   forget_calls ();
   start (&p, types[_i]);
   expect_counters (2, 1, 0);
-  ck_assert_int_eq (calls[C_fs].all, 0);
+  ck_assert_int_eq (calls_of (C_fs), 0);
   release ();
   assert_done (&p);
   if (types[_i] == EIO_OPEN)
     close ((int)p.result);
   wait_until (count_fds () == fds);
-  ck_assert_int_eq (calls[C_fs].all, 1);
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  ck_assert_int_eq (calls_of (C_fs), 1);
+  ck_assert_int_eq (here[C_fs], 0);
 
   hold ();
   at_once (0, eio_stat (path, KEEP));
@@ -1788,12 +1763,12 @@ START_TEST (unknown_file_system_is_asked_about_by_descriptor_too)
   p.req.int1 = fd;
   eio_submit (&p.req);
   expect_counters (2, 1, 0);
-  ck_assert_int_eq (calls[C_fs].all, 0);
+  ck_assert_int_eq (calls_of (C_fs), 0);
   release ();
   assert_done (&p);
   wait_until (count_fds () == fds + 1);
-  ck_assert_int_eq (calls[C_fs].all, 1);
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  ck_assert_int_eq (calls_of (C_fs), 1);
+  ck_assert_int_eq (here[C_fs], 0);
 
   child = fork ();
   if (!child)
@@ -1819,8 +1794,8 @@ START_TEST (file_system_is_asked_once)
     start (&p[i], i % 2 ? EIO_STAT : EIO_FSTAT);
   expect_counters (6, 5, 0);
   await_fds (fds);
-  ck_assert_int_eq (calls[C_fs].all, 1);
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  ck_assert_int_eq (calls_of (C_fs), 1);
+  ck_assert_int_eq (here[C_fs], 0);
 }
 END_TEST
 
@@ -1833,7 +1808,7 @@ START_TEST (without_memory_the_submitter_asks_no_file_system)
   no_memory = 1;
   start (&p, EIO_STAT);
   no_memory = 0;
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  ck_assert_int_eq (here[C_fs], 0);
   await_fds (fds);
   assert_done (&p);
   ck_assert_int_eq (p.result, 0);
@@ -1860,8 +1835,8 @@ expect_by_workers (void)
   fd = (int)finish_there (__LINE__, "open", eio_open (path, 0, 0, KEEP));
   by_worker (0, 0, eio_close (fd, KEEP));
   release ();
-  ck_assert_int_eq (calls[C_open].here, 0);
-  ck_assert_int_eq (calls[C_fs].here, 0);
+  ck_assert_int_eq (here[C_open], 0);
+  ck_assert_int_eq (here[C_fs], 0);
 }
 
 START_TEST (what_is_not_local_goes_to_workers)
@@ -1872,7 +1847,7 @@ START_TEST (what_is_not_local_goes_to_workers)
   learn (path);
   expect_by_workers ();
   expect_by_workers ();
-  ck_assert_int_eq (calls[C_fs].all, 1);
+  ck_assert_int_eq (calls_of (C_fs), 1);
   await_fds (fds);
 }
 END_TEST
@@ -1881,9 +1856,9 @@ END_TEST
 static int
 count_until_asked (int limit)
 {
-  int asked = calls[C_fs].all, n = 0;
+  int asked = calls_of (C_fs), n = 0;
 
-  while (calls[C_fs].all == asked && n < limit)
+  while (calls_of (C_fs) == asked && n < limit)
     {
       gives (0, eio_stat (path, KEEP));
       ++n;
@@ -2025,7 +2000,7 @@ START_TEST (nothing_of_what_a_callback_submits_is_lost)
   eio_read (data, 0, 100, 0, 0, submit_crowd, 0);
   host_drain ();
   ck_assert_int_eq (done_once, CROWD + 1);
-  ck_assert_int_gt (calls[C_read].here, 10);
+  ck_assert_int_gt (here[C_read], 10);
 }
 END_TEST
 
@@ -2389,7 +2364,7 @@ START_TEST (request_that_failed_can_be_submitted_again)
   ck_assert_int_eq (p.destroys, 1);
   ck_assert_int_eq (p.result, 100);
   ck_assert_int_eq (p.errorno, 0);
-  ck_assert_int_eq (calls[C_read].here, 2);
+  ck_assert_int_eq (here[C_read], 2);
 }
 END_TEST
 
@@ -2524,7 +2499,7 @@ START_TEST (any_thread_may_submit)
   host_drain ();
   ck_assert_int_eq (done_once, 1);
   ck_assert_int_eq (here_after, 0);
-  ck_assert_int_eq (calls[C_read].here, 1);
+  ck_assert_int_eq (here[C_read], 1);
   expect_bytes (inner_buffer, 17, 100);
 }
 END_TEST
@@ -2598,8 +2573,8 @@ START_TEST (threads_submit_at_the_same_time)
     pthread_join (threads[i], 0);
   host_drain ();
   ck_assert_int_eq (wrong, 0);
-  ck_assert_int_eq (calls[C_fs].here, 0);
-  ck_assert_int_gt (calls[C_read].here, 0);
+  ck_assert_int_eq (here[C_fs], 0);
+  ck_assert_int_gt (here[C_read], 0);
   wait_until (count_fds () == fds);
 }
 END_TEST

@@ -33,86 +33,57 @@ enum
 #define C(name) C_##name,
   CALLS (C)
 #undef C
-  C_count,
-  C_other
+  CALL_COUNT
 };
 
-static const char *const call_names[C_count] = {
+static const char *const call_names[CALL_COUNT] = {
 #define C(name) #name,
   CALLS (C)
 #undef C
 };
 
-enum { FOR_EVER = INT_MAX / 2 };
+#include "faults.h"
 
-/* Of each call: the error that some fail with, how many go well before, how
- * many fail, how many were made; and which cancels the victim, from 1, or is
- * where something happens. */
-static struct
-{
-  atomic_int error, first, times, calls, cancel_at, event_at;
-} faults[C_count];
-static _Atomic (eio_req *) victim;
+/* What happens before which call of its kind, from 1; 0: nothing. */
 static void (*_Atomic event) (void);
+static atomic_int event_at[CALL_COUNT];
+
 static atomic_long most; /* bytes that a transfer moves, 0: all */
 static atomic_int untyped; /* readdir tells no types */
 static atomic_int cloning; /* files are cloned, the kernel says */
 
 static void
-arm (int which, int error, int first, int times)
+make_event (int which, int n)
 {
-  faults[which].calls = 0;
-  faults[which].first = first;
-  faults[which].times = times;
-  faults[which].error = error;
+  if (n + 1 == event_at[which])
+    event ();
 }
 
 static void
-disarm (void)
+disarm_all (void)
 {
   int i;
 
-  for (i = 0; i < C_count; ++i)
-    {
-      arm (i, 0, 0, 0);
-      faults[i].cancel_at = faults[i].event_at = 0;
-    }
+  disarm ();
+  for (i = 0; i < CALL_COUNT; ++i)
+    event_at[i] = 0;
+  before_call = make_event;
   most = 0;
   untyped = 0;
   cloning = 0;
-  victim = (eio_req *)0;
-}
-
-/* Whether the call fails, with errno. */
-static int
-trip (int which)
-{
-  int n, first;
-
-  if (which >= C_count)
-    return 0;
-  n = atomic_fetch_add (&faults[which].calls, 1);
-  first = faults[which].first;
-  if (victim && n + 1 == faults[which].cancel_at)
-    eio_cancel (victim);
-  if (n + 1 == faults[which].event_at)
-    event ();
-  if (!faults[which].error || n < first || n - first >= faults[which].times)
-    return 0;
-  errno = faults[which].error;
-  return 1;
+  victim.req = (eio_req *)0;
 }
 
 static int
 trip_open (const char *path, int flags, ...)
 {
   if (!strcmp (path, "/dev/urandom"))
-    return trip (C_urandom);
+    return faulty (C_urandom);
   if ((flags & O_TMPFILE) == O_TMPFILE)
-    return trip (C_unnamed);
+    return faulty (C_unnamed);
   if (flags & O_CREAT)
-    return trip (C_created);
-  return trip (C_openat);
+    return faulty (C_created);
+  return faulty (C_openat);
 }
 
 static int
@@ -120,10 +91,10 @@ trip_syscall (long number, ...)
 {
   switch (number)
     {
-    case SYS_renameat2: return trip (C_renameat2);
-    case SYS_getrandom: return trip (C_getrandom);
-    case SYS_copy_file_range: return trip (C_copy_file_range);
-    case 437: return trip (C_openat2);
+    case SYS_renameat2: return faulty (C_renameat2);
+    case SYS_getrandom: return faulty (C_getrandom);
+    case SYS_copy_file_range: return faulty (C_copy_file_range);
+    case 437: return faulty (C_openat2);
     default: return 0;
     }
 }
@@ -164,29 +135,30 @@ out_of_memory (void)
 #define syscall(...) \
   (trip_syscall (__VA_ARGS__) ? -1 : syscall (__VA_ARGS__))
 #define write(fd, buf, n) \
-  (trip (C_write) ? -1 : write (fd, buf, shorter (n)))
+  (faulty (C_write) ? -1 : write (fd, buf, shorter (n)))
 #define pread(fd, buf, n, o) \
-  (trip (C_pread) ? -1 : pread (fd, buf, shorter (n), o))
+  (faulty (C_pread) ? -1 : pread (fd, buf, shorter (n), o))
 #define sendfile(out, in, o, n) \
-  (trip (C_sendfile) ? -1 : sendfile (out, in, o, shorter (n)))
-#define fsync(fd)            (trip (C_fsync) ? -1 : fsync (fd))
-#define fstat(fd, st)        (trip (C_fstat) ? -1 : fstat (fd, st))
-#define renameat(...)        (trip (C_renameat) ? -1 : renameat (__VA_ARGS__))
-#define linkat(...)          (trip (C_linkat) ? -1 : linkat (__VA_ARGS__))
-#define unlinkat(...)        (trip (C_unlinkat) ? -1 : unlinkat (__VA_ARGS__))
-#define mkdirat(...)         (trip (C_mkdirat) ? -1 : mkdirat (__VA_ARGS__))
-#define fstatat(...)         (trip (C_fstatat) ? -1 : fstatat (__VA_ARGS__))
-#define close(fd)            (close (fd) || trip (C_close) ? -1 : 0)
-#define readdir(dir)         untype (trip (C_readdir) ? 0 : readdir (dir))
-#define fdopendir(fd)        (trip (C_fdopendir) ? 0 : fdopendir (fd))
-#define fchown(...)          (trip (C_fchown) ? -1 : fchown (__VA_ARGS__))
-#define fchmod(...)          (trip (C_fchmod) ? -1 : fchmod (__VA_ARGS__))
-#define lseek(...)           (trip (C_lseek) ? -1 : lseek (__VA_ARGS__))
+  (faulty (C_sendfile) ? -1 : sendfile (out, in, o, shorter (n)))
+#define fsync(fd)            (faulty (C_fsync) ? -1 : fsync (fd))
+#define fstat(fd, st)        (faulty (C_fstat) ? -1 : fstat (fd, st))
+#define renameat(...)        (faulty (C_renameat) ? -1 : renameat (__VA_ARGS__))
+#define linkat(...)          (faulty (C_linkat) ? -1 : linkat (__VA_ARGS__))
+#define unlinkat(...)        (faulty (C_unlinkat) ? -1 : unlinkat (__VA_ARGS__))
+#define mkdirat(...)         (faulty (C_mkdirat) ? -1 : mkdirat (__VA_ARGS__))
+#define fstatat(...)         (faulty (C_fstatat) ? -1 : fstatat (__VA_ARGS__))
+#define close(fd)            (close (fd) || faulty (C_close) ? -1 : 0)
+#define readdir(dir)         untype (faulty (C_readdir) ? 0 : readdir (dir))
+#define fdopendir(fd)        (faulty (C_fdopendir) ? 0 : fdopendir (fd))
+#define fchown(...)          (faulty (C_fchown) ? -1 : fchown (__VA_ARGS__))
+#define fchmod(...)          (faulty (C_fchmod) ? -1 : fchmod (__VA_ARGS__))
+#define lseek(...)           (faulty (C_lseek) ? -1 : lseek (__VA_ARGS__))
 #define ioctl(...) \
-  (trip (C_ioctl) ? -1 : cloning ? 0 : ioctl (__VA_ARGS__))
-#define ftruncate(...)       (trip (C_ftruncate) ? -1 : ftruncate (__VA_ARGS__))
+  (faulty (C_ioctl) ? -1 : cloning ? 0 : ioctl (__VA_ARGS__))
+#define ftruncate(...) \
+  (faulty (C_ftruncate) ? -1 : ftruncate (__VA_ARGS__))
 #define fcntl(fd, cmd, ...) \
-  (trip ((cmd) == F_DUPFD_CLOEXEC ? C_dup : C_other) \
+  ((cmd) == F_DUPFD_CLOEXEC && faulty (C_dup) \
      ? -1 : fcntl (fd, cmd __VA_OPT__ (,) __VA_ARGS__))
 #define malloc  fault_malloc
 #define calloc  fault_calloc
@@ -243,7 +215,7 @@ static void
 start (void)
 {
   host_start ();
-  disarm ();
+  disarm_all ();
   ck_assert_int_eq (chdir (scratch ()), 0);
   write_file ("file", "0123456789", 10);
   ck_assert_int_eq (symlink ("file", "link"), 0);
@@ -253,7 +225,7 @@ start (void)
 static void
 finish (void)
 {
-  disarm ();
+  disarm_all ();
   fail_at = 0;
   drop_got ();
   stop_workers ();
@@ -352,17 +324,14 @@ rest (void)
     eio_req *req_; \
     eio_set_max_parallel (0); \
     req_ = (__VA_ARGS__); \
-    victim = req_; \
-    faults[which].calls = 0; \
-    faults[which].cancel_at = (n); \
+    aim (req_, which, (n) - 1); \
     resume (4); \
     host_drain (); \
     while (eio_poll ()) \
       continue; \
-    ck_assert_msg (faults[which].calls >= (n), "%s was not called", \
+    ck_assert_msg (calls_of (which) >= (n), "%s was not called", \
                    call_names[which]); \
-    victim = (eio_req *)0; \
-    faults[which].cancel_at = 0; \
+    victim.req = (eio_req *)0; \
     rest (); \
   } while (0)
 
@@ -703,7 +672,7 @@ START_TEST (rename2_remembers_that_the_system_lacks_it)
   fails (ENOSYS, eio_rename2 ("file", "a", EIO_RENAME_NOREPLACE, KEEP));
   arm (C_renameat2, error, 0, FOR_EVER);
   fails (ENOSYS, eio_rename2 ("file", "a", EIO_RENAME_NOREPLACE, KEEP));
-  ck_assert_int_eq (faults[C_renameat2].calls, 0);
+  ck_assert_int_eq (calls_of (C_renameat2), 0);
   gives (0, eio_rename2 ("file", "b", 0, KEEP));
   ck_assert (exists ("b") && !exists ("a"));
 }
@@ -788,7 +757,7 @@ START_TEST (open2_is_never_less_safe_than_asked_for)
   arm (C_openat2, 0, 0, 0);
   fails (ENOSYS, eio_open2 ("file", O_RDWR | O_TRUNC, 0, EIO_RESOLVE_BENEATH,
                             KEEP));
-  ck_assert_int_eq (faults[C_openat2].calls, 0);
+  ck_assert_int_eq (calls_of (C_openat2), 0);
   expect_file ("file", "0123456789");
   opens (eio_open2 ("file", O_RDONLY, 0, 0, KEEP));
 }
@@ -902,7 +871,7 @@ START_TEST (names_that_are_taken_are_not_used)
   run (eio_mkstemp ("x-XXXXXX", KEEP));
   ck_assert_int_ge (got.result, 0);
   close ((int)got.result);
-  ck_assert_int_eq (faults[C_created].calls, 6);
+  ck_assert_int_eq (calls_of (C_created), 6);
   arm (C_mkdirat, EEXIST, 0, FOR_EVER);
   fails (EEXIST, eio_mkdtemp ("x-XXXXXX", KEEP));
   arm (C_mkdirat, EINTR, 0, 3);
@@ -920,7 +889,7 @@ START_TEST (names_differ_without_a_source_of_chance)
   for (i = 0; i < 100; ++i)
     gives (0, eio_mkdtemp ("x-XXXXXX", KEEP));
   ck_assert_int_eq (count_names ("."), 103);
-  ck_assert_int_ge (faults[C_urandom].calls, 100);
+  ck_assert_int_ge (calls_of (C_urandom), 100);
 }
 END_TEST
 
@@ -942,7 +911,7 @@ START_TEST (what_cancelled_requests_made_is_removed)
   cancelled (1, eio_mkdtemp ("x-XXXXXX", TAIL));
   cancelled (1, eio_mkstemp (absolute, TAIL));
   cancelled (1, eio_mkdtemp (absolute, TAIL));
-  disarm ();
+  disarm_all ();
   wd = eio_wd_open_sync (EIO_CWD, "dir");
   if (_i)
     arm (C_dup, EMFILE, 0, FOR_EVER);
@@ -1048,7 +1017,7 @@ START_TEST (tmpfile_removes_the_name_where_it_has_to)
   arm (C_unnamed, errors[_i], 0, FOR_EVER);
   expect_unnamed (eio_tmpfile ("dir", O_RDWR, 0660, KEEP));
   expect_unnamed (eio_tmpfile ("dir", O_RDWR, 0660, KEEP));
-  ck_assert_int_eq (faults[C_unnamed].calls, errors[_i] == EOPNOTSUPP ? 2 : 1);
+  ck_assert_int_eq (calls_of (C_unnamed), errors[_i] == EOPNOTSUPP ? 2 : 1);
   fails (EINVAL, eio_tmpfile ("dir", O_RDONLY, 0600, KEEP));
   fails (ENOTDIR, eio_tmpfile ("file", O_RDWR, 0600, KEEP));
   arm (C_unlinkat, EIO, 0, 1);
@@ -1092,7 +1061,7 @@ START_TEST (linkfd_does_without_proc)
     return;
   arm (C_linkat, ENOENT, 0, 1);
   gives (0, eio_linkfd (fd, "named", KEEP));
-  ck_assert_int_eq (faults[C_linkat].calls, 2);
+  ck_assert_int_eq (calls_of (C_linkat), 2);
   expect_file ("named", "0123456789");
   close (fd);
 }
@@ -1186,14 +1155,14 @@ START_TEST (mkdirs_lives_with_others)
   /* "a/b/c" and "a/b" fail, and then somebody makes "a". */
   event = make_a;
   arm (C_mkdirat, 0, 0, 0);
-  faults[C_mkdirat].event_at = 3;
+  event_at[C_mkdirat] = 3;
   gives (2, eio_mkdirs ("a/b/c", 0777, KEEP));
 
   /* It has made "a", and somebody removes it. */
   ck_assert_int_eq (rmdir ("a/b/c") || rmdir ("a/b") || rmdir ("a"), 0);
   event = remove_a;
   arm (C_mkdirat, 0, 0, 0);
-  faults[C_mkdirat].event_at = 4;
+  event_at[C_mkdirat] = 4;
   gives (4, eio_mkdirs ("a/b/c", 0777, KEEP));
 
   /* For ever. */
@@ -1363,7 +1332,7 @@ START_TEST (a_directory_is_read_by_one_at_a_time)
   went_in = 0;
   event = busy_event;
   arm (C_readdir, 0, 0, 0);
-  faults[C_readdir].event_at = 3;
+  event_at[C_readdir] = 3;
   first = eio_readdir_next (shared_dir, 0, 0, TAIL);
   ck_assert_ptr_nonnull (first);
   wait_until (went_in);
@@ -1390,7 +1359,7 @@ START_TEST (batches_stop_when_cancelled)
   fill_dir (100);
   dir = open_dir ("dir");
   cancelled_at (C_readdir, 50, eio_readdir_next (dir, 0, 0, TAIL));
-  ck_assert_int_lt (faults[C_readdir].calls, 60);
+  ck_assert_int_lt (calls_of (C_readdir), 60);
   run (eio_readdir_next (dir, 0, 0, KEEP));
   ck_assert_int_gt (got.result, 40);
   cancelled (0, eio_closedir (dir, TAIL)); /* closes it all the same */
@@ -1455,13 +1424,13 @@ START_TEST (scandir_asks_only_where_it_has_to)
   arm (C_fstatat, 0, 0, 0);
   run (eio_scandir ("dir", 0, KEEP));
   expect_scan (20);
-  ck_assert_int_eq (faults[C_fstatat].calls, 0);
+  ck_assert_int_eq (calls_of (C_fstatat), 0);
   memset (seen, 0, sizeof seen);
   untyped = 1;
   arm (C_fstatat, EINTR, 5, 2);
   run (eio_scandir ("dir", 0, KEEP));
   expect_scan (20);
-  ck_assert_int_eq (faults[C_fstatat].calls, 25);
+  ck_assert_int_eq (calls_of (C_fstatat), 25);
 
   /* What cannot be told stays unknown. */
   arm (C_fstatat, ENOENT, 3, 1);
@@ -1480,10 +1449,10 @@ START_TEST (scandir_stops_when_cancelled)
   fds = count_fds ();
   untyped = 1;
   cancelled_at (C_readdir, 50, eio_scandir ("dir", 0, TAIL));
-  ck_assert_int_lt (faults[C_readdir].calls, 60);
+  ck_assert_int_lt (calls_of (C_readdir), 60);
   untyped = 1;
   cancelled_at (C_fstatat, 50, eio_scandir ("dir", 0, TAIL));
-  ck_assert_int_lt (faults[C_fstatat].calls, 60);
+  ck_assert_int_lt (calls_of (C_fstatat), 60);
   ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
@@ -1590,7 +1559,7 @@ START_TEST (save_leaves_nothing_behind)
       fails (steps[i].error, eio_save ("file", "abcd", 4, 0, EIO_SAVE_SYNC,
                                        KEEP));
       ck_assert_int_gt (faults[steps[i].call].calls, steps[i].first);
-      disarm ();
+      disarm_all ();
       expect_file ("file", "0123456789");
       ck_assert_int_eq (count_names ("."), 3);
       ck_assert_int_eq (count_fds (), fds);
@@ -1602,7 +1571,7 @@ START_TEST (save_leaves_nothing_behind)
   expect_file ("file", "abcd");
   arm (C_fsync, EINVAL, 1, 1);
   gives (0, eio_save ("file", "efgh", 4, 0, EIO_SAVE_SYNC, KEEP));
-  ck_assert_int_eq (faults[C_fsync].calls, 2);
+  ck_assert_int_eq (calls_of (C_fsync), 2);
   arm (C_fsync, EIO, 0, FOR_EVER);
   gives (0, eio_save ("file", "ijkl", 4, 0, 0, KEEP));
 }
@@ -1615,7 +1584,7 @@ START_TEST (save_goes_on_after_interruptions)
   arm (C_fsync, EINTR, 0, 2);
   gives (0, eio_save ("file", "abcdefghij", 10, 0, EIO_SAVE_SYNC, KEEP));
   expect_file ("file", "abcdefghij");
-  ck_assert_int_eq (faults[C_fsync].calls, 4);
+  ck_assert_int_eq (calls_of (C_fsync), 4);
   arm (C_close, EINTR, 0, 1);
   gives (0, eio_save ("file", "abc", 3, 0, 0, KEEP));
   expect_file ("file", "abc");
@@ -1630,7 +1599,7 @@ START_TEST (save_stops_when_cancelled)
   fds = count_fds ();
   most = 2;
   cancelled_at (C_write, 2, eio_save ("file", "abcdef", 6, 0, 0, TAIL));
-  ck_assert_int_eq (faults[C_write].calls, 2);
+  ck_assert_int_eq (calls_of (C_write), 2);
   cancelled_at (C_fsync, 1, eio_save ("file", "abcdef", 6, 0, EIO_SAVE_SYNC,
                                       TAIL));
   expect_file ("file", "0123456789");
@@ -1704,7 +1673,7 @@ START_TEST (pathsync_syncs)
   ck_assert_int_eq (mkfifo ("fifo", 0600), 0);
   arm (C_fsync, EINTR, 0, 2);
   gives (0, eio_pathsync ("dir", KEEP));
-  ck_assert_int_eq (faults[C_fsync].calls, 3);
+  ck_assert_int_eq (calls_of (C_fsync), 3);
   gives (0, eio_pathsync ("file", KEEP));
   gives (0, eio_pathsync (".", KEEP));
   fails (EINVAL, eio_pathsync ("fifo", KEEP)); /* does not wait for writers */
@@ -1797,7 +1766,7 @@ START_TEST (missing_calls_are_remembered)
   gives (0, eio_copy ("file", "a", 0, KEEP));
   arm (C_copy_file_range, 0, 0, 0);
   gives (0, eio_copy ("file", "b", 0, KEEP));
-  ck_assert_int_eq (faults[C_copy_file_range].calls, 0);
+  ck_assert_int_eq (calls_of (C_copy_file_range), 0);
   expect_file ("b", "0123456789");
 }
 END_TEST
@@ -1915,7 +1884,7 @@ START_TEST (sources_may_change_meanwhile)
   refuse_ways (2);
   event = _i ? grow_large : shrink_large;
   arm (C_pread, 0, 0, 0);
-  faults[C_pread].event_at = 2;
+  event_at[C_pread] = 2;
   gives (0, eio_copy ("large", "new", 0, KEEP));
   expect_large ("new", _i ? LARGE : 100000);
 }
@@ -1960,7 +1929,7 @@ START_TEST (partial_copies_are_removed)
   ck_assert_int_eq (chmod ("large", 0640), 0);
   for (i = 0; i < LENGTH (steps); ++i)
     {
-      disarm ();
+      disarm_all ();
       refuse_ways (2);
       arm (steps[i].call, steps[i].error, steps[i].first, 1);
       fails (steps[i].error, eio_copy ("large", "new", EIO_COPY_SYNC, KEEP));
@@ -1968,7 +1937,7 @@ START_TEST (partial_copies_are_removed)
       ck_assert_msg (!exists ("new"), "step %d", i);
       ck_assert_int_eq (count_fds (), fds);
     }
-  disarm ();
+  disarm_all ();
 
   /* Through a link, only what it leads to is gone. */
   refuse_ways (2);
@@ -1988,7 +1957,7 @@ START_TEST (copies_stop_when_cancelled)
   fds = count_fds ();
   refuse_ways (2);
   cancelled_at (C_pread, 2, eio_copy ("large", "new", 0, TAIL));
-  ck_assert_int_eq (faults[C_pread].calls, 2);
+  ck_assert_int_eq (calls_of (C_pread), 2);
   cancelled_at (C_fsync, 1, eio_copy ("large", "new", EIO_COPY_SYNC, TAIL));
   ck_assert (!exists ("new"));
   arm (C_renameat, EXDEV, 0, 1);
@@ -2016,11 +1985,11 @@ expect_progress (eio_req req, int call, int n, uint64_t done, uint64_t total)
   watched.finish = keep;
   memset (&far, 0xff, sizeof far);
   arm (call, 0, 0, 0);
-  faults[call].event_at = n;
+  event_at[call] = n;
   event = look;
   eio_submit (&watched);
   host_drain ();
-  faults[call].event_at = 0;
+  event_at[call] = 0;
   ck_assert_int_ge (got.result, 0);
   ck_assert_msg (far.bytes_done == done && far.bytes_total == total,
                  "%s: %llu of %llu", eio_strtype (req.type),
@@ -2075,7 +2044,7 @@ START_TEST (requests_tell_how_far_they_are)
   expect_progress (req, C_write, 3, 2000, LARGE);
   close (in);
   close (out);
-  disarm ();
+  disarm_all ();
 
   /* Holes count; what has nothing to tell has zeros. */
   ck_assert_int_eq (truncate ("large", 10 * LARGE), 0);
@@ -2144,10 +2113,10 @@ START_TEST (descriptors_are_copied_at_once)
   event = give_up;
   memset (&watched, 0, sizeof watched);
   refuse_ways (2);
-  faults[C_pread].event_at = 2;
+  event_at[C_pread] = 2;
   REFUSES (ECANCELED, in, out, 0, 0, &watched, 0);
 #undef REFUSES
-  ck_assert_int_eq (faults[C_pread].calls, 2);
+  ck_assert_int_eq (calls_of (C_pread), 2);
   close (in);
   close (out);
   close (dir);
@@ -2165,7 +2134,7 @@ START_TEST (moves_are_renames)
   write_file ("file", "", 0);
   fails (EEXIST, eio_move ("old", "file", EIO_COPY_EXCL, KEEP));
   gives (0, eio_move ("old", "new", EIO_COPY_EXCL | EIO_COPY_SYNC, KEEP));
-  ck_assert_int_eq (faults[C_fsync].calls, 4);
+  ck_assert_int_eq (calls_of (C_fsync), 4);
   gives (0, eio_move ("dir", "dir2", 0, KEEP));
   fails (ENOENT, eio_move ("missing", "x", 0, KEEP));
 
@@ -2185,7 +2154,7 @@ END_TEST
 static void
 go_across (int flags)
 {
-  disarm ();
+  disarm_all ();
   arm (flags & EIO_COPY_EXCL ? C_renameat2 : C_renameat, EXDEV, 0, 1);
 }
 
@@ -2200,7 +2169,7 @@ START_TEST (moves_go_across_file_systems)
   ck_assert_int_eq (utimensat (AT_FDCWD, "large", t, 0), 0);
   go_across (flags);
   gives (0, eio_move ("large", "dir/new", flags, KEEP));
-  ck_assert_int_eq (faults[C_fsync].calls, _i ? 3 : 0);
+  ck_assert_int_eq (calls_of (C_fsync), _i ? 3 : 0);
   ck_assert_uint_eq (mode_of ("dir/new"), 0604);
   expect_times ("dir/new", 1000, 123456789, 2000, 987654321);
   expect_large ("dir/new", LARGE);
@@ -2279,7 +2248,7 @@ START_TEST (moves_across_never_lose_the_source)
       arm (steps[i].call, steps[i].error, steps[i].first, 1);
       fails (steps[i].error, eio_move ("large", "file", EIO_COPY_SYNC, KEEP));
       ck_assert_int_gt (faults[steps[i].call].calls, steps[i].first);
-      disarm ();
+      disarm_all ();
       expect_large ("large", LARGE);
       expect_file ("file", "0123456789");
       ck_assert_int_eq (count_names ("."), 4);
@@ -2312,14 +2281,14 @@ START_TEST (moves_across_leave_what_has_changed)
   make_large ("large");
   go_across (0);
   event = grow_large;
-  faults[C_copy_file_range].event_at = 1;
+  event_at[C_copy_file_range] = 1;
   fails (EBUSY, eio_move ("large", "new", 0, KEEP));
   ck_assert (exists ("large") && !exists ("new"));
 
   /* Another file has its name now. */
   go_across (0);
   event = replace_large;
-  faults[C_copy_file_range].event_at = 1;
+  event_at[C_copy_file_range] = 1;
   gives (0, eio_move ("large", "new", 0, KEEP));
   expect_file ("large", "0123456789");
   ck_assert_int_eq (status_of ("new").st_size, LARGE + 5000);
@@ -2512,10 +2481,10 @@ START_TEST (calls_that_fail_leave_nothing_behind)
   undo_sample ();
   fds = count_fds ();
   names = count_names (".");
-  for (which = 0; which < C_count; ++which)
+  for (which = 0; which < CALL_COUNT; ++which)
     for (n = 0; n < 50; ++n)
       {
-        disarm ();
+        disarm_all ();
         untyped = 1;
         if (which != C_copy_file_range)
           arm (C_copy_file_range, EXDEV, 0, FOR_EVER);
@@ -2527,8 +2496,8 @@ START_TEST (calls_that_fail_leave_nothing_behind)
                        "%s, %d: %s", call_names[which], n,
                        strerror (got.errorno));
         expect_nothing_lost ();
-        calls = faults[which].calls;
-        disarm ();
+        calls = calls_of (which);
+        disarm_all ();
         undo_sample ();
         ck_assert_msg (count_fds () == fds, "%s, %d: %d fds",
                        call_names[which], n, count_fds ());

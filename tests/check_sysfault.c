@@ -102,10 +102,10 @@ enum
 #define SLOT(type, name, params, args) F_##name,
   PLAIN_CALLS (SLOT) IDLE_CALLS (SLOT) ERROR_CALLS (SLOT) OTHER_CALLS (SLOT)
 #undef SLOT
-  F_count
+  CALL_COUNT
 };
 
-static const char *const call_names[F_count] = {
+static const char *const call_names[CALL_COUNT] = {
 #define NAME(type, name, params, args) [F_##name] = #name,
   PLAIN_CALLS (NAME) IDLE_CALLS (NAME) ERROR_CALLS (NAME) OTHER_CALLS (NAME)
 #undef NAME
@@ -113,90 +113,37 @@ static const char *const call_names[F_count] = {
 
 /* clang-format on */
 
-enum { FOR_EVER = INT_MAX };
+#include "faults.h"
 
 static struct
 {
-  atomic_int calls;  /* since it was armed */
-  atomic_int error;  /* what it fails with, 0: it does not */
-  atomic_int first;  /* how many calls go well before */
-  atomic_int times;  /* how many fail */
   atomic_long most;  /* bytes that a transfer moves, 0: all */
   atomic_long asked; /* bytes that the last transfer was to move */
-} faults[F_count];
-
-static void
-arm (int which, int error, int first, int times)
-{
-  faults[which].calls = 0;
-  faults[which].first = first;
-  faults[which].times = times;
-  faults[which].error = error;
-}
+} transfers[CALL_COUNT];
 
 static void
 arm_short (int which, long most)
 {
   faults[which].calls = 0;
-  faults[which].most = most;
+  transfers[which].most = most;
 }
 
 static void
-disarm (void)
+disarm_all (void)
 {
   int i;
 
-  for (i = 0; i < F_count; ++i)
-    {
-      arm (i, 0, 0, 0);
-      faults[i].most = 0;
-    }
-}
-
-static int
-calls_of (int which)
-{
-  return faults[which].calls;
-}
-
-/* A request that is cancelled while it makes a call, and which one of its
- * kind that is, from 0. */
-static struct
-{
-  _Atomic (eio_req *) req;
-  atomic_int call;
-  atomic_int at;
-} victim;
-
-/* Returns the error that this call has to fail with, or 0. */
-static int
-error_of (int which)
-{
-  int n = atomic_fetch_add (&faults[which].calls, 1);
-  int first = faults[which].first;
-
-  if (which == victim.call && n == victim.at && victim.req)
-    eio_cancel (victim.req);
-  return n >= first && n - first < faults[which].times ? faults[which].error
-                                                       : 0;
-}
-
-static int
-fails (int which)
-{
-  int error = error_of (which);
-
-  if (error)
-    errno = error;
-  return error != 0;
+  disarm ();
+  for (i = 0; i < CALL_COUNT; ++i)
+    transfers[i].most = 0;
 }
 
 static size_t
 shorten (int which, size_t size)
 {
-  size_t most = faults[which].most;
+  size_t most = transfers[which].most;
 
-  faults[which].asked = (long)size;
+  transfers[which].asked = (long)size;
   return most && most < size ? most : size;
 }
 
@@ -204,13 +151,13 @@ shorten (int which, size_t size)
 #define PLAIN(type, name, params, args) \
   ecb_unused static type fault_##name params \
   { \
-    return fails (F_##name) ? -1 : name args; \
+    return faulty (F_##name) ? -1 : name args; \
   }
 #define IDLE(type, name, params, args) \
   ecb_unused static type fault_##name params \
   { \
     args; \
-    return fails (F_##name) ? -1 : 0; \
+    return faulty (F_##name) ? -1 : 0; \
   }
 #define ERROR(type, name, params, args) \
   ecb_unused static type fault_##name params \
@@ -229,7 +176,7 @@ ERROR_CALLS (ERROR)
   ecb_unused static ssize_t fault_##name params \
   { \
     size = shorten (F_##name, size); \
-    return fails (F_##name) ? -1 : name args; \
+    return faulty (F_##name) ? -1 : name args; \
   }
 TRANSFER (pread, (int fd, void *buf, size_t size, off_t offset),
           (fd, buf, size, offset))
@@ -251,7 +198,7 @@ fault_close (int fd)
 {
   if (close (fd))
     ++bad_closes;
-  return fails (F_close) ? -1 : 0;
+  return faulty (F_close) ? -1 : 0;
 }
 
 static int
@@ -259,31 +206,31 @@ fault_closedir (DIR *dir)
 {
   if (closedir (dir))
     ++bad_closes;
-  return fails (F_closedir) ? -1 : 0;
+  return faulty (F_closedir) ? -1 : 0;
 }
 
 static int
 fault_openat (int at, const char *path, int flags, mode_t mode)
 {
-  return fails (F_openat) ? -1 : openat (at, path, flags, mode);
+  return faulty (F_openat) ? -1 : openat (at, path, flags, mode);
 }
 
 static int
 fault_fcntl (int fd, int command, void *arg)
 {
-  return fails (F_fcntl) ? -1 : fcntl (fd, command, arg);
+  return faulty (F_fcntl) ? -1 : fcntl (fd, command, arg);
 }
 
 static int
 fault_ioctl (int fd, unsigned long command, void *arg)
 {
-  return fails (F_ioctl) ? -1 : ioctl (fd, command, arg);
+  return faulty (F_ioctl) ? -1 : ioctl (fd, command, arg);
 }
 
 static DIR *
 fault_fdopendir (int fd)
 {
-  return fails (F_fdopendir) ? 0 : fdopendir (fd);
+  return faulty (F_fdopendir) ? 0 : fdopendir (fd);
 }
 
 /* What fstat adds to the size of files, and to numbers of directories. */
@@ -293,7 +240,7 @@ static atomic_int dev_lie, ino_lie;
 static int
 fault_fstat (int fd, struct stat *st)
 {
-  int res = fails (F_fstat) ? -1 : fstat (fd, st);
+  int res = faulty (F_fstat) ? -1 : fstat (fd, st);
 
   if (!res && S_ISREG (st->st_mode))
     st->st_size += size_lie;
@@ -312,7 +259,7 @@ static struct dirent *
 fault_readdir (DIR *dir)
 {
   const char *firsts = untyped;
-  struct dirent *de = fails (F_readdir) ? 0 : readdir (dir);
+  struct dirent *de = faulty (F_readdir) ? 0 : readdir (dir);
 
   if (de && firsts && strchr (firsts, de->d_name[0]))
     de->d_type = DT_UNKNOWN;
@@ -322,13 +269,13 @@ fault_readdir (DIR *dir)
 static char *
 fault_getcwd (char *buf, size_t size)
 {
-  return fails (F_getcwd) ? 0 : getcwd (buf, size);
+  return faulty (F_getcwd) ? 0 : getcwd (buf, size);
 }
 
 static int
 fault_nanosleep (const struct timespec *delay, struct timespec *rest)
 {
-  if (!fails (F_nanosleep))
+  if (!faulty (F_nanosleep))
     return nanosleep (delay, rest);
   if (rest)
     *rest = *delay;
@@ -339,7 +286,7 @@ static int
 fault_prctl (int option, unsigned long a, unsigned long b, unsigned long c,
              unsigned long d)
 {
-  return fails (F_prctl) ? -1 : prctl (option, a, b, c, d);
+  return faulty (F_prctl) ? -1 : prctl (option, a, b, c, d);
 }
 
 static void
@@ -364,7 +311,7 @@ call_by_number (long number)
 static long
 fault_syscall (long number, long a, long b, long c, long d, long e, long f)
 {
-  if (fails (call_by_number (number)))
+  if (faulty (call_by_number (number)))
     return -1;
   return number == SYS_syncfs ? 0 : syscall (number, a, b, c, d, e, f);
 }
@@ -708,7 +655,7 @@ typedef struct
   outcome seen; /* first, for note */
   unsigned long digest;
   int flags; /* int1 at the end */
-  int calls[F_count];
+  int calls[CALL_COUNT];
   eio_req req;
 } run;
 
@@ -736,9 +683,9 @@ execute (const eio_req *req, run *r)
   eio_submit (&r->req);
   host_drain ();
   ck_assert_int_eq (r->seen.calls, 1);
-  for (i = 0; i < F_count; ++i)
+  for (i = 0; i < CALL_COUNT; ++i)
     r->calls[i] = calls_of (i);
-  disarm ();
+  disarm_all ();
 }
 
 /* Runs a sample while one call has some errors. */
@@ -753,7 +700,7 @@ execute_sample (const sample *s, int call, int error, int first, int times,
     req.wd = eio_wd_open_sync (0, path[SUB_PATH]);
   ck_assert_ptr_ne (req.wd, EIO_INVALID_WD);
 
-  disarm ();
+  disarm_all ();
   if (s->missing)
     arm (s->missing, ENOSYS, 0, FOR_EVER);
   if (call)
@@ -779,7 +726,7 @@ wake (void)
   eio_set_min_parallel (1);
   eio_nop (0, note, &o);
   host_drain ();
-  disarm ();
+  disarm_all ();
 }
 
 /* What the library owns while it rests; then there is a worker again. */
@@ -858,7 +805,7 @@ for_each_call (const sample *s,
 
   start_for (s);
   execute_clean (s, &clean);
-  for (call = 1; call < F_count; ++call)
+  for (call = 1; call < CALL_COUNT; ++call)
     for (n = 0; n < clean.calls[call]; ++n)
       if (call != s->missing && (n < 3 || n == clean.calls[call] - 1))
         {
@@ -993,11 +940,11 @@ START_TEST (wd_open_sync_says_why_it_fails)
   arm (F_openat, EMFILE, 0, FOR_EVER);
   ck_assert_ptr_eq (eio_wd_open_sync (0, path[DIR_PATH]), EIO_INVALID_WD);
   ck_assert_int_eq (errno, EMFILE);
-  disarm ();
+  disarm_all ();
   arm (F_openat, EINTR, 0, 3);
   eio_wd_close_sync (eio_wd_open_sync (0, path[DIR_PATH]));
   ck_assert_int_eq (calls_of (F_openat), 4);
-  disarm ();
+  disarm_all ();
   assert_same_estate (before, recess (), "eio_wd_open_sync");
 }
 END_TEST
@@ -1161,7 +1108,7 @@ START_TEST (slurp_that_fails_half_way_fails)
   arm (F_pread, EIO, 2, 1);
   slurp (_i, &o);
   assert_fails (o, EIO);
-  disarm ();
+  disarm_all ();
   assert_same_estate (before, recess (), "SLURP");
 }
 END_TEST
@@ -1405,9 +1352,7 @@ run_victim (const eio_req *req, int call, int at)
   static eio_req mine;
 
   mine = *req;
-  victim.call = call;
-  victim.at = at;
-  victim.req = &mine;
+  aim (&mine, call, at);
   eio_submit (&mine);
   host_drain ();
   victim.req = (eio_req *)0;
@@ -1415,7 +1360,7 @@ run_victim (const eio_req *req, int call, int at)
   ck_assert_int_eq (calls_of (call), at + 1);
   ck_assert_int_eq (mine.result, -1);
   ck_assert_int_eq (mine.errorno, ECANCELED);
-  disarm ();
+  disarm_all ();
 }
 
 /* What copies in a loop, the call that it makes again and again, and a call
@@ -1460,8 +1405,8 @@ START_TEST (sendfile_copies_in_parts)
     arm (F_sendfile, ENOSYS, 0, FOR_EVER);
   execute (&req, &r);
   assert_ok (r.seen, BYTES);
-  ck_assert_int_gt (faults[_i ? F_pread : F_sendfile].asked, 0);
-  ck_assert_int_le (faults[_i ? F_pread : F_sendfile].asked, 1 << 26);
+  ck_assert_int_gt (transfers[_i ? F_pread : F_sendfile].asked, 0);
+  ck_assert_int_le (transfers[_i ? F_pread : F_sendfile].asked, 1 << 26);
 }
 END_TEST
 
@@ -1554,7 +1499,7 @@ START_TEST (sendfile_sync_does_all_that_sendfile_does)
   arm (F_write, EINTR, 0, 3);
   arm_short (F_write, 40000);
   r.seen.result = eio_sendfile_sync (OUT, DATA, 0, BYTES);
-  disarm ();
+  disarm_all ();
   check_copied (&r, BYTES);
 
   arm (F_sendfile, EIO, 0, FOR_EVER);
@@ -2273,7 +2218,7 @@ START_TEST (without_any_thread_eio_poll_executes)
   ck_assert_int_eq (host_wants (), host_dones ());
   ck_assert_int_le (live - blocks, 1); /* a worker's, for reuse */
 
-  disarm ();
+  disarm_all ();
   execute_crowd ();
   ck_assert_uint_gt (eio_nthreads (), 0);
   ck_assert_int_lt (executed_here (), CROWD);
