@@ -16,7 +16,6 @@
 
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 
 #include "run.h"
 
@@ -189,15 +188,11 @@ fault_fcntl (int fd, int command, long arg)
   return faulty (F_fcntl) ? -1 : fcntl (fd, command, arg);
 }
 
-static atomic_int asked, fail_at; /* allocations; which fails, from 1 */
-
+/* Memory is always to be had. */
 static int
 out_of_memory (void)
 {
-  if (atomic_fetch_add (&asked, 1) + 1 != fail_at)
-    return 0;
-  errno = ENOMEM;
-  return 1;
+  return 0;
 }
 
 /* clang-format off */
@@ -594,23 +589,6 @@ START_TEST (vectors_are_moved_one_by_one_where_the_call_is_missing)
   arm (F_pread, EIO, 1, 1);
   v[1] = v[2];
   ck_assert_int_eq (eio_sys_move_each (fd, v, 2, 0, 0), 3);
-  close (fd);
-}
-END_TEST
-
-START_TEST (interrupted_vectors_are_tried_again)
-{
-  struct iovec v = { buffer, 10 };
-  int fd;
-
-  start ();
-  fd = make_file ("file", 100);
-  arm (F_preadv, EINTR, 0, 3);
-  arm (F_writev, EINTR, 0, 3);
-  gives (10, eio_readv (fd, &v, 1, 0, 0, KEEP));
-  gives (10, eio_writev (fd, &v, 1, -1, 0, KEEP));
-  ck_assert_int_eq (calls_of (F_preadv), 4);
-  ck_assert_int_eq (calls_of (F_writev), 4);
   close (fd);
 }
 END_TEST
@@ -1994,26 +1972,6 @@ START_TEST (attributes_that_are_missing_are_told)
 }
 END_TEST
 
-START_TEST (interrupted_attributes_are_tried_again)
-{
-  int fd;
-
-  start ();
-  fd = make_file ("file", 10);
-  if (has_attributes (fd))
-    {
-      arm (F_setxattr, EINTR, 0, 2);
-      gives (0, eio_setxattr ("file", "user.a", "v", 1, 0, KEEP));
-      arm (F_getxattr, EINTR, 0, 2);
-      gives (1, eio_fgetxattr (fd, "user.a", KEEP));
-      arm (F_removexattr, EINTR, 0, 2);
-      gives (0, eio_fremovexattr (fd, "user.a", 0, KEEP));
-      ck_assert_int_eq (calls_of (F_removexattr), 3);
-    }
-  close (fd);
-}
-END_TEST
-
 /* Between two calls, the value becomes longer. */
 static size_t grown[4];
 
@@ -2390,76 +2348,6 @@ START_TEST (cancelled_before_they_execute_nothing_happens)
 }
 END_TEST
 
-/* The nth allocation fails, for all n: null with ENOMEM, or the request fails
- * so, or succeeds without it; and nothing is left. */
-START_TEST (without_memory_they_fail_and_leave_nothing)
-{
-  int n, fds, failed = 1;
-  long blocks;
-
-  start ();
-  prepare_wrappers ();
-  fake_fiemap = many_extents;
-  fake_extents = 5000;
-  arm (F_copy_range, ENOSYS, 0, FOR_EVER);
-  run (eio_nop (KEEP)); /* starts the worker */
-  fds = count_fds ();
-  blocks = live;
-  for (n = 1; failed; ++n)
-    {
-      eio_req *req;
-
-      asked = 0;
-      fail_at = n;
-      errno = 0;
-      req = call_wrapper (_i, 0, 0);
-      if (req)
-        host_drain ();
-      else
-        ck_assert_int_eq (errno, ENOMEM);
-      failed = asked >= n;
-      fail_at = 0;
-      ck_assert_int_eq (live, blocks);
-      ck_assert_int_eq (count_fds (), fds);
-    }
-  ck_assert_int_ge (n, 3); /* at least the wrapper's was tried */
-}
-END_TEST
-
-/* The same, but the failure has to be told. */
-START_TEST (lack_of_memory_is_enomem)
-{
-  int fd;
-
-  start ();
-  prepare_wrappers ();
-  fd = some_fd;
-  arm (F_copy_range, ENOSYS, 0, FOR_EVER);
-#define STARVED(nth, ...) \
-  do { \
-    eio_req *req_; \
-    eio_set_max_parallel (0); \
-    req_ = __VA_ARGS__; \
-    asked = 0; \
-    fail_at = nth; \
-    eio_set_parallel (1); \
-    fails (ENOMEM, req_); \
-    fail_at = 0; \
-  } while (0)
-  run (eio_nop (KEEP));
-  fake_fiemap = many_extents;
-  fake_extents = 5000;
-  STARVED (1, eio_fiemap (fd, 0, 0, 0, KEEP));
-  STARVED (2, eio_fiemap (fd, 0, 0, 0, KEEP));
-  STARVED (3, eio_fiemap (fd, 0, 0, 0, KEEP));
-  STARVED (1, eio_copy_range (fd, 0, other_fd, 0, 10, KEEP));
-  STARVED (1, eio_mincore (some_page, 1, KEEP));
-  STARVED (1, eio_read_all (fd, 0, 10, 0, KEEP));
-  STARVED (1, eio_flistxattr (fd, KEEP));
-#undef STARVED
-}
-END_TEST
-
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -2473,7 +2361,6 @@ add_transfers (TCase *tc)
   tcase_add_loop_test (tc, rwf_flags_are_obeyed_or_refused, 0, PLACES);
   tcase_add_loop_test (tc, rwf_flags_where_there_are_none_are_enosys, 0, 2);
   tcase_add_test (tc, vectors_are_moved_one_by_one_where_the_call_is_missing);
-  tcase_add_test (tc, interrupted_vectors_are_tried_again);
   tcase_add_loop_test (tc, all_is_moved_however_short_the_steps, 0, PLACES);
   tcase_add_test (tc, nothing_of_all_is_nothing);
   tcase_add_test (tc, more_than_2_gib_is_moved);
@@ -2552,7 +2439,6 @@ add_attributes (TCase *tc)
   tcase_add_loop_test (tc, links_have_attributes_of_their_own, 0, PLACES);
   tcase_add_loop_test (tc, bad_attributes_fail, 0, PLACES);
   tcase_add_loop_test (tc, attributes_that_are_missing_are_told, 0, 2);
-  tcase_add_test (tc, interrupted_attributes_are_tried_again);
   tcase_add_loop_test (tc, values_that_grow_meanwhile_are_whole, 0, PLACES);
   tcase_add_test (tc, a_value_that_never_fits_is_given_up);
   tcase_add_test (tc, attributes_can_be_cancelled_between_steps);
@@ -2570,9 +2456,6 @@ add_all (TCase *tc)
                        WRAPPERS);
   tcase_add_loop_test (tc, cancelled_before_they_execute_nothing_happens, 0,
                        WRAPPERS);
-  tcase_add_loop_test (tc, without_memory_they_fail_and_leave_nothing, 0,
-                       WRAPPERS);
-  tcase_add_test (tc, lack_of_memory_is_enomem);
 }
 
 int

@@ -13,8 +13,6 @@
 #include "run.h"
 #include "counting.h"
 
-#include <sys/xattr.h>
-
 /*****************************************************************************
  * Calls that misbehave                                                      *
  *****************************************************************************/
@@ -114,7 +112,7 @@ untype (struct dirent *de)
   return de;
 }
 
-/* Allocations fail from the nth on that a test makes, or only that. */
+/* The nth allocation fails, if n is not 0. */
 static atomic_int asked, fail_at, refused;
 
 static int
@@ -171,7 +169,6 @@ out_of_memory (void)
 #undef openat
 #undef syscall
 #undef write
-#undef pwrite
 #undef pread
 #undef sendfile
 #undef fsync
@@ -2330,187 +2327,6 @@ END_TEST
  * Memory                                                                    *
  *****************************************************************************/
 
-static void
-undo_sample (void)
-{
-  DIR *d;
-  struct dirent *de;
-
-  rename ("moved", "file");
-  if (!exists ("link"))
-    ck_assert_int_eq (symlink ("file", "link"), 0);
-  unlink ("linked");
-  unlink ("copied");
-  rmdir ("made/dir");
-  rmdir ("made");
-  if (got.type == EIO_OPENDIR && !got.result)
-    {
-      eio_closedir (eio_req_dir (&got), TAIL);
-      host_drain ();
-    }
-  else if ((got.type == EIO_OPEN2 || got.type == EIO_MKSTEMP
-            || got.type == EIO_TMPFILE) && got.result >= 0)
-    close ((int)got.result);
-  d = opendir (".");
-  while ((de = readdir (d)))
-    if (!strncmp (de->d_name, "x-", 2))
-      remove (de->d_name);
-  closedir (d);
-}
-
-#define SAMPLES 23
-
-static eio_req *
-sample (int i)
-{
-  static const struct timespec times[2] = { { 1, 1 }, { 2, 2 } };
-
-  switch (i)
-    {
-    case 0: return eio_access ("file", R_OK, KEEP);
-    case 1: return eio_lchown ("file", (uid_t)-1, (gid_t)-1, KEEP);
-    case 2: return eio_lutime ("link", 1, 2, KEEP);
-    case 3: return eio_utimens ("file", times, 0, KEEP);
-    case 4: return eio_lchmod ("file", 0600, KEEP);
-    case 5: return eio_rename2 ("file", "moved", EIO_RENAME_NOREPLACE, KEEP);
-    case 6: return eio_link2 ("file", "linked", 0, KEEP);
-    case 7: return eio_open2 ("file", O_RDONLY, 0, 0, KEEP);
-    case 8: return eio_mkdtemp ("x-XXXXXX", KEEP);
-    case 9: return eio_mkstemp ("x-XXXXXX", KEEP);
-    case 10: return eio_tmpfile ("dir", O_RDWR, 0600, KEEP);
-    case 11: return eio_mkdirs ("made/dir", 0777, KEEP);
-    case 12: return eio_opendir ("dir", KEEP);
-    case 13: return eio_load ("file", KEEP);
-    case 14: return eio_load ("/proc/self/status", KEEP);
-    case 15: return eio_save ("file", "abc", 3, 0, 0, KEEP);
-    case 16: return eio_save ("link", "abc", 3, 0, 0, KEEP);
-    case 17: return eio_pathsync ("dir", KEEP);
-    case 18: return eio_scandir ("dir", 0, KEEP);
-    case 19: return eio_copy ("file", "copied", EIO_COPY_ARCHIVE, KEEP);
-    case 20: return eio_move ("file", "moved", EIO_COPY_SYNC, KEEP);
-    case 21:
-      arm (C_renameat, EXDEV, 0, 1);
-      return eio_move ("file", "moved", EIO_COPY_SYNC, KEEP);
-    default:
-      arm (C_renameat, EXDEV, 0, 1);
-      return eio_move ("link", "copied", 0, KEEP);
-    }
-}
-
-static void
-run_starved (eio_req *req)
-{
-  memset (&got, 0, sizeof got);
-  if (req)
-    {
-      host_drain ();
-      ck_assert_msg (got.result >= 0
-                       || (got.errorno == ENOMEM && refused == 1),
-                     "%s: %s", eio_strtype (got.type),
-                     strerror (got.errorno));
-    }
-  else
-    ck_assert_int_eq (refused, 1);
-}
-
-START_TEST (lack_of_memory_is_told)
-{
-  long blocks;
-  int n, fds;
-
-  fill_dir (200);
-  run (eio_nop (KEEP));
-  untyped = 1;
-  ck_assert (!setxattr ("file", "user.a", "value", 5, 0) || errno == ENOTSUP);
-  arm (C_copy_file_range, EXDEV, 0, FOR_EVER);
-  arm (C_sendfile, EINVAL, 0, FOR_EVER);
-  eio_set_max_parallel (0);
-  blocks = live;
-  fds = count_fds ();
-  for (n = 1; n < 100; ++n)
-    {
-      eio_req *req;
-
-      asked = refused = 0;
-      eio_set_max_parallel (0);
-      fail_at = 0;
-      resume (1);
-      /* only what the request itself needs */
-      fail_at = n;
-      asked = 0;
-      req = sample (_i);
-      run_starved (req);
-      fail_at = 0;
-      undo_sample ();
-      drop_got ();
-      eio_set_max_parallel (0);
-      ck_assert_int_eq (live, blocks);
-      ck_assert_int_eq (count_fds (), fds);
-      if (!refused)
-        break;
-    }
-  ck_assert_int_gt (n, 1);
-  ck_assert_int_lt (n, 100);
-}
-END_TEST
-
-/* That of the file, wherever it may be now, is what it was, or was to be. */
-static void
-expect_nothing_lost (void)
-{
-  const char *path = exists ("file") ? "file" : "moved";
-  char buf[20] = "";
-  int fd = open (path, O_RDONLY);
-
-  ck_assert_int_ge (fd, 0);
-  ck_assert_int_ge (read (fd, buf, sizeof buf - 1), 0);
-  close (fd);
-  ck_assert_msg (!strcmp (buf, "0123456789") || !strcmp (buf, "abc"), "%s",
-                 buf);
-}
-
-/* Each of the calls that a request makes fails in turn.  An interrupted one is
- * made again; after an error, all is as it was. */
-START_TEST (calls_that_fail_leave_nothing_behind)
-{
-  static const int errors[] = { EINTR, EIO };
-  int error = errors[_i % 2], which, n, calls, fds, names;
-
-  fill_dir (3);
-  run (eio_nop (KEEP));
-  undo_sample ();
-  fds = count_fds ();
-  names = count_names (".");
-  for (which = 0; which < CALL_COUNT; ++which)
-    for (n = 0; n < 50; ++n)
-      {
-        disarm_all ();
-        untyped = 1;
-        if (which != C_copy_file_range)
-          arm (C_copy_file_range, EXDEV, 0, FOR_EVER);
-        if (which != C_sendfile)
-          arm (C_sendfile, EINVAL, 0, FOR_EVER);
-        arm (which, error, n, 1);
-        run (sample (_i / 2));
-        ck_assert_msg (got.result >= 0 || error != EINTR || which == C_close,
-                       "%s, %d: %s", call_names[which], n,
-                       strerror (got.errorno));
-        expect_nothing_lost ();
-        calls = calls_of (which);
-        disarm_all ();
-        undo_sample ();
-        ck_assert_msg (count_fds () == fds, "%s, %d: %d fds",
-                       call_names[which], n, count_fds ());
-        ck_assert_msg (count_names (".") == names || which == C_unlinkat,
-                       "%s, %d: %d names", call_names[which], n,
-                       count_names ("."));
-        if (calls <= n)
-          break;
-        write_file ("file", "0123456789", 10);
-      }
-}
-END_TEST
-
 START_TEST (batches_live_with_lack_of_memory)
 {
   int n, entries = 0;
@@ -2690,9 +2506,6 @@ add_all (TCase *tc)
   tcase_add_test (tc, long_paths_are_enametoolong);
   tcase_add_test (tc, what_is_cancelled_before_does_nothing);
   tcase_add_test (tc, types_have_names_and_holes_are_unknown);
-  tcase_add_loop_test (tc, lack_of_memory_is_told, 0, SAMPLES);
-  tcase_add_loop_test (tc, calls_that_fail_leave_nothing_behind, 0,
-                       2 * SAMPLES);
   tcase_add_test (tc, twins_differ_in_the_wd_only);
   tcase_add_test (tc, twins_look_paths_up_in_the_wd);
 }

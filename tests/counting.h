@@ -37,6 +37,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 #include <utime.h>
@@ -89,6 +90,26 @@ fault_free (void *p)
   if (p)
     --live;
   free (p);
+}
+
+/* Extended attributes, which file systems may not have: any list of them, and
+ * any value, is this.  Larger than what eio.c tries first. */
+enum { ATTRS_SIZE = 300 };
+
+ecb_unused static ssize_t
+fake_attrs (void *buf, size_t size)
+{
+  if (size && size < ATTRS_SIZE)
+    {
+      errno = ERANGE;
+      return -1;
+    }
+  if (size)
+    {
+      memset (buf, 'a', ATTRS_SIZE);
+      ((char *)buf)[ATTRS_SIZE - 1] = 0;
+    }
+  return ATTRS_SIZE;
 }
 
 #endif

@@ -13,21 +13,36 @@
  * sendfile. */
 enum { DATA = 60, OUT, APPEND, SPARE, DUP };
 
-enum { FILE_PATH, DIR_PATH, LINK_PATH, OLD_PATH, NEW_PATH, SUB_PATH, PATHS };
+enum
+{
+  FILE_PATH,
+  DIR_PATH,
+  LINK_PATH,
+  OLD_PATH,
+  NEW_PATH,
+  DEEP_PATH,
+  SUB_PATH,
+  TEMP_PATH,
+  PATHS
+};
 static char path[PATHS][5000];
 static const char *const names[PATHS]
-  = { "file", "dir", "link", "old", "new", "sub" };
+  = { "file", "dir", "link", "old", "new", "new/deep", "sub", "x-XXXXXX" };
 
 enum { BYTES = 100000 };
 static char content[BYTES];
 static char buffer[BYTES];
 static char mapped[65536] __attribute__ ((aligned (65536)));
+static struct iovec vector[] = { { buffer, 7 }, { buffer + 7, 100 } };
+static const struct timespec times[] = { { 1, 2 }, { 3, 4 } };
+static off_t start_of_file;
 
 /* clang-format off */
 #define P(name)      .ptr1 = path[name##_PATH]
 #define TO(name)     .ptr2 = path[name##_PATH]
 #define IN(wd_path)  .ptr1 = (void *)(wd_path)
 #define FD           .int1 = DATA
+#define NAMED        .int3 = (long)"user.name"
 #define DENTS        .int1 = EIO_READDIR_DENTS
 #define SORTED       .int1 = EIO_READDIR_DENTS | EIO_READDIR_DIRS_FIRST \
                              | EIO_READDIR_STAT_ORDER
@@ -48,9 +63,12 @@ make_directory (int entries, int digits)
     }
 }
 
-/* All but the directory, which the link may be to. */
+/* What the link is to. */
+static const char *linked;
+
+/* All but the directory. */
 static void
-make_fixture (const char *linked)
+make_fixture (const char *target)
 {
   int i;
 
@@ -59,6 +77,7 @@ make_fixture (const char *linked)
   for (i = 0; i < BYTES; ++i)
     content[i] = "abcdefghijklmnopqrstuvwxyz"[i % 26];
   write_file (path[FILE_PATH], content, BYTES);
+  linked = target;
   ck_assert_int_eq (symlink (linked, path[LINK_PATH]), 0);
 
   ck_assert_int_eq (dup2 (open (path[FILE_PATH], O_RDWR), DATA), DATA);
@@ -73,9 +92,14 @@ static void
 renew_fixture (void)
 {
   if (unlink (path[NEW_PATH]) < 0)
-    rmdir (path[NEW_PATH]);
+    {
+      rmdir (path[DEEP_PATH]);
+      rmdir (path[NEW_PATH]);
+    }
   mkdir (path[SUB_PATH], 0700);
-  write_file (path[OLD_PATH], "", 0);
+  if (symlink (linked, path[LINK_PATH]) && errno != EEXIST)
+    ck_abort ();
+  write_file (path[OLD_PATH], content, 5);
   ck_assert_int_eq (ftruncate (OUT, 0), 0);
   ck_assert_int_eq (lseek (OUT, 0, SEEK_SET), 0);
   ck_assert_int_eq (lseek (DATA, 0, SEEK_SET), 0);
@@ -114,6 +138,19 @@ hash_names (const eio_req *req)
   return h;
 }
 
+/* 0 if there is none. */
+static unsigned long
+hash_file (const char *file)
+{
+  static char bytes[BYTES];
+  int fd = open (file, O_RDONLY);
+  ssize_t n = fd < 0 ? -1 : read (fd, bytes, BYTES);
+
+  if (fd >= 0)
+    close (fd);
+  return n < 0 ? 0 : hash (n + 1, bytes, n);
+}
+
 /* Tells a right result from a wrong one. */
 static unsigned long
 digest (const eio_req *req)
@@ -127,26 +164,85 @@ digest (const eio_req *req)
     case EIO_READ:
     case EIO_SLURP:
     case EIO_READLINK:
+    case EIO_READ_ALL:
+    case EIO_GETXATTR:
+    case EIO_FGETXATTR:
+    case EIO_LISTXATTR:
+    case EIO_FLISTXATTR:
+    case EIO_LOAD:
     case EIO_REALPATH: return hash_bytes (req);
-    case EIO_READDIR: return hash_names (req) + req->int1;
+    case EIO_READDIR:
+    case EIO_READDIR_NEXT:
+    case EIO_SCANDIR: return hash_names (req) + req->int1;
     case EIO_STAT:
     case EIO_LSTAT:
     case EIO_FSTAT: return hash (st->st_size, &st->st_ino, sizeof st->st_ino);
     case EIO_STATVFS:
     case EIO_FSTATVFS: return EIO_STATVFS_BUF (req)->f_bsize;
+    case EIO_STATX:
+    case EIO_FSTATX: return EIO_STATX_BUF (req)->ino;
     case EIO_SEEK: return req->offs;
-    case EIO_OPEN: return 0;
+    case EIO_SAVE: return hash_file (req->ptr1);
+    case EIO_COPY:
+    case EIO_MOVE: return hash_file (req->ptr2);
+    case EIO_OPEN:
+    case EIO_OPEN2:
+    case EIO_MKSTEMP:
+    case EIO_TMPFILE: return 0;
     default: return req->result;
     }
 }
 
+/* What a request needs that reads or closes an open directory. */
+static int
+needs_dir (const eio_req *req)
+{
+  return req->type == EIO_READDIR_NEXT || req->type == EIO_CLOSEDIR;
+}
+
+static int
+reads_dir (const eio_req *req)
+{
+  return req->type == EIO_READDIR || req->type == EIO_READDIR_NEXT
+         || req->type == EIO_SCANDIR;
+}
+
+static long
+open_dir (void)
+{
+  eio_req req = { .type = EIO_OPENDIR, P (DIR) };
+
+  ck_assert_int_eq (eio__opendir (&req), 0);
+  return req.int3;
+}
+
+static void
+close_dir (long dir)
+{
+  eio__end_dir ((eio_dir *)dir);
+}
+
+/* What the request opened, or made by a name of its own. */
 static void
 close_result (const eio_req *req)
 {
-  if (req->type == EIO_OPEN && req->result >= 0)
-    close (req->result);
   if (req->type == EIO_WD_OPEN)
     eio_wd_close_sync (req->wd);
+  if (req->result < 0)
+    return;
+  switch (req->type)
+    {
+    case EIO_OPEN:
+    case EIO_OPEN2:
+    case EIO_TMPFILE: close (req->result); break;
+    case EIO_MKSTEMP:
+      close (req->result);
+      unlink (req->ptr1);
+      break;
+    case EIO_MKDTEMP: rmdir (req->ptr1); break;
+    case EIO_OPENDIR: close_dir (req->int3); break;
+    default: break;
+    }
 }
 
 /* A pool without workers is one that owes nothing.  Returns how many blocks
@@ -166,15 +262,30 @@ typedef struct
 {
   long blocks;
   int fds;
+  int names; /* in the scratch directory */
 } estate;
+
+static int
+count_names (void)
+{
+  DIR *dir = opendir (scratch ());
+  int n = 0;
+
+  ck_assert_ptr_nonnull (dir);
+  while (readdir (dir))
+    ++n;
+  closedir (dir);
+  return n;
+}
 
 static estate
 take_stock (void)
 {
-  estate e = { rest (), 0 };
+  estate e = { rest (), 0, 0 };
 
   renew_fixture ();
   e.fds = count_fds ();
+  e.names = count_names ();
   return e;
 }
 
@@ -185,6 +296,8 @@ assert_same_estate (estate before, estate after, const char *what)
                  what, before.blocks, after.blocks);
   ck_assert_msg (after.fds == before.fds, "%s: %d descriptors, then %d", what,
                  before.fds, after.fds);
+  ck_assert_msg (after.names == before.names, "%s: %d names, then %d", what,
+                 before.names, after.names);
 }
 
 #endif
