@@ -78,6 +78,7 @@ enum
   EIO__TREE_RESCANS = 100,  /* of a directory that others fill meanwhile */
   EIO__TREE_RETRIES = 4,    /* of the only job, without descriptors */
   EIO__TREE_ERRORS = 10000, /* that are kept */
+  EIO__TREE_SPARES = 32,    /* batches that are kept for the next jobs */
   EIO__TREE_GARBAGE = 32    /* descriptors to be closed by the next jobs */
 };
 
@@ -158,10 +159,11 @@ typedef struct
 
 struct eio__treebatch
 {
-  eio__treebatch *next;          /* on tree->slices */
+  eio__treebatch *next;          /* on tree->slices or tree->spares */
   eio__treebatch *before, *after; /* of all */
   eio__treedir *dir;
   struct stat *st; /* of each, or null */
+  int st_room;
   int n;
   int begun; /* so many are in jobs, or done */
   int done;
@@ -179,6 +181,7 @@ struct eio__treejob
   eio__treedir *dir;
   eio__treedir *base; /* above dir, and open; null: go by ".." */
   eio__treebatch *batch;
+  eio__treebatch *spare; /* READ: one to be used again, or null */
   int from, to; /* WORK */
 
   /* For the worker: descriptors of others, which are pinned. */
@@ -253,10 +256,11 @@ struct eio__tree
   eio__treedir *top, *root;
   eio__treedir *dirs;                   /* all */
   eio__treebatch *batches;              /* all */
+  eio__treebatch *spares;               /* to be used again */
   eio__treedir *newest, *oldest;        /* that are open */
   unsigned int starved; /* so many jobs in sequence, while alone */
   unsigned int nopen, may_open; /* at most, but for those in use */
-  unsigned int ngarbage;
+  unsigned int nspares, ngarbage;
   int garbage[EIO__TREE_GARBAGE];
 
   int error; /* the first */
@@ -566,6 +570,33 @@ eio__tree_add_batch (eio__tree *tree, eio__treebatch *batch)
 }
 
 static void
+eio__tree_free_memory (eio__treebatch *batch)
+{
+  if (batch)
+    free (batch->st);
+  free (batch);
+}
+
+/* For the next job that reads. Freed here, by another thread than the one it
+ * was allocated by, it would have malloc give memory back to the system and
+ * ask for it again, and a page fault costs more than most of what is done for
+ * a directory. */
+static void
+eio__tree_spare_batch (eio__tree *tree, eio__treebatch *batch)
+{
+  if (!batch)
+    return;
+  if (tree->nspares == EIO__TREE_SPARES)
+    {
+      eio__tree_free_memory (batch);
+      return;
+    }
+  batch->next = tree->spares;
+  tree->spares = batch;
+  ++tree->nspares;
+}
+
+static void
 eio__tree_free_batch (eio__tree *tree, eio__treebatch *batch)
 {
   if (batch->before)
@@ -574,8 +605,7 @@ eio__tree_free_batch (eio__tree *tree, eio__treebatch *batch)
     tree->batches = batch->after;
   if (batch->after)
     batch->after->before = batch->before;
-  free (batch->st);
-  free (batch);
+  eio__tree_spare_batch (tree, batch);
 }
 
 /*****************************************************************************
@@ -926,6 +956,41 @@ eio__tree_is_little (const eio__treejob *job, const eio__treebatch *batch)
   return n <= EIO__TREE_SLICE;
 }
 
+/* Returns null when memory is out. */
+static eio__treebatch *
+eio__tree_make_batch (eio__treejob *job)
+{
+  eio__treebatch *batch = job->spare ? job->spare : malloc (sizeof *batch);
+  struct stat *st = job->spare ? batch->st : 0;
+  int st_room = st ? batch->st_room : 0;
+
+  if (!batch)
+    return 0;
+  job->spare = 0;
+  memset (batch, 0, offsetof (eio__treebatch, entries));
+  batch->dir = job->dir;
+  batch->st = st;
+  batch->st_room = st_room;
+  return batch;
+}
+
+/* Has room for the status of each entry. */
+static int
+eio__tree_make_stats (eio__treebatch *batch)
+{
+  struct stat *st;
+
+  if (batch->n <= batch->st_room)
+    return 0;
+  st = malloc ((size_t)batch->n * sizeof *st);
+  if (!st)
+    return -1;
+  free (batch->st);
+  batch->st = st;
+  batch->st_room = batch->n;
+  return 0;
+}
+
 static void
 eio__tree_read (eio__treejob *job)
 {
@@ -945,24 +1010,18 @@ eio__tree_read (eio__treejob *job)
       return;
     }
 
-  batch = malloc (sizeof *batch);
+  batch = eio__tree_make_batch (job);
   if (!batch)
     {
       job->error = ENOMEM;
       return;
     }
-  memset (batch, 0, offsetof (eio__treebatch, entries));
-  batch->dir = job->dir;
   job->batch = batch;
   eio__tree_fill_batch (job, batch);
-  if (job->tree->stat && batch->n)
+  if (job->tree->stat && eio__tree_make_stats (batch))
     {
-      batch->st = malloc ((size_t)batch->n * sizeof *batch->st);
-      if (!batch->st)
-        {
-          job->error = ENOMEM;
-          batch->n = 0;
-        }
+      job->error = ENOMEM;
+      batch->n = 0;
     }
   if (eio__tree_is_little (job, batch))
     {
@@ -1060,6 +1119,12 @@ eio__tree_take_job (eio__tree *tree, int kind, eio__treedir *dir)
   job->new_parent_fds = job->new_fds = eio__tree_no_fds;
   for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
     job->closing[i] = tree->ngarbage ? tree->garbage[--tree->ngarbage] : -1;
+  if (kind == EIO__TREE_READ && tree->spares)
+    {
+      job->spare = tree->spares;
+      tree->spares = job->spare->next;
+      --tree->nspares;
+    }
   job->req.type = EIO_CUSTOM;
   job->req.feed = eio__tree_execute;
   job->req.finish = eio__tree_finish_job;
@@ -1601,11 +1666,9 @@ eio__tree_destroy_job (eio_req *req)
   eio__tree_discard_fds (tree, &job->new_fds);
   if (job->stream)
     closedir (job->stream);
-  if (job->batch && job->kind == EIO__TREE_READ)
-    {
-      free (job->batch->st);
-      free (job->batch);
-    }
+  if (job->kind == EIO__TREE_READ)
+    eio__tree_spare_batch (tree, job->batch);
+  eio__tree_spare_batch (tree, job->spare);
   job->next = tree->idle;
   tree->idle = job;
   eio__tree_feed (tree);
@@ -1639,6 +1702,13 @@ eio__tree_destroy (eio_req *grp)
 
   while (tree->batches)
     eio__tree_free_batch (tree, tree->batches);
+  while (tree->spares)
+    {
+      eio__treebatch *batch = tree->spares;
+
+      tree->spares = batch->next;
+      eio__tree_free_memory (batch);
+    }
   tree->path_of = 0;
   while (tree->dirs)
     eio__tree_free_dir (tree, tree->dirs);
