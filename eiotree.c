@@ -539,6 +539,7 @@ eio__tree_shorten_path (eio__tree *tree)
       && (parent != tree->root
           || eio__tree_slash (tree->given, strlen (tree->given))))
     --tree->path_len;
+  tree->path[tree->path_len] = 0;
 }
 
 static void
@@ -1269,10 +1270,7 @@ eio__tree_show_path (eio__tree *tree, eio__treedir *dir)
   size_t len, from;
 
   if (tree->path_of && tree->path_of->parent == dir)
-    {
-      eio__tree_shorten_path (tree);
-      tree->path[tree->path_len] = 0;
-    }
+    eio__tree_shorten_path (tree);
   if (tree->path_of == dir)
     return tree->path;
 
