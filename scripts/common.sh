@@ -41,7 +41,7 @@ NEED_TESTS="check findutils binutils"
 
 # What tests of examples do without, if they must.
 NEED_EXAMPLES="python3 libev-dev libuv1-dev libevent-dev libglib2.0-dev
-systemtap-sdt-dev"
+systemtap-sdt-dev attr acl"
 
 # copy_sources FROM TO: copies the files that are in the source directory, not
 # what was built there: git knows them in a checkout, and make cleans the copy
