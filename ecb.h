@@ -100,6 +100,8 @@
   __atomic_exchange_n (&(lvalue), (value), __ATOMIC_ACQUIRE)
 #define ecb_swap_seq_cst(lvalue, value) \
   __atomic_exchange_n (&(lvalue), (value), __ATOMIC_SEQ_CST)
+#define ecb_add_seq_cst(lvalue, value) \
+  __atomic_fetch_add (&(lvalue), (value), __ATOMIC_SEQ_CST)
 /* True if lvalue was expected and is now value; else expected is what it was.
  * May fail for no reason. */
 #define ecb_cas_seq_cst(lvalue, expected, value) \

@@ -7291,19 +7291,16 @@ eio__mkdirs (eio_req *req)
 
 /* --- directories in batches ---------------------------------------------- */
 
-/* Who reads it has it alone. If it is closed meanwhile, that one ends it. */
+/* Who reads it has it alone. It is closed, and freed, by the last of those that
+ * hold it: the host, until closedir; and each readdir_next, from its submission
+ * to the end of its execution, as a closedir that was submitted after it may
+ * overtake it. */
 struct eio_dir
 {
   DIR *dir;
   EIO_STRUCT_DIRENT *next; /* was read, but did not fit */
-  int state;               /* EIO__DIR_; atomic */
-};
-
-enum
-{
-  EIO__DIR_IDLE,
-  EIO__DIR_READ,
-  EIO__DIR_CLOSED
+  int busy, closed;        /* atomic */
+  unsigned holders;        /* atomic */
 };
 
 enum { EIO__BATCH_SIZE = 65536 };
@@ -7324,7 +7321,8 @@ eio__opendir (eio_req *req)
     return -1;
   d->dir = eio__open_listed (req);
   d->next = 0;
-  d->state = EIO__DIR_IDLE;
+  d->busy = d->closed = 0;
+  d->holders = 1;
   if (!d->dir)
     {
       int saved = errno;
@@ -7336,11 +7334,26 @@ eio__opendir (eio_req *req)
   return 0;
 }
 
-static int
-eio__end_dir (eio_dir *d)
+/* A readdir_next that is submitted. */
+static void
+eio__hold_dir (const eio_req *req)
 {
-  int res = closedir (d->dir), saved = errno;
+  eio_dir *d = eio__dir (req);
 
+  if (d)
+    ecb_add_seq_cst (d->holders, 1u);
+}
+
+/* Returns what closedir does, if this was the last to hold it. */
+static int
+eio__leave_dir (eio_dir *d)
+{
+  int res, saved;
+
+  if (ecb_add_seq_cst (d->holders, -1u) > 1)
+    return 0;
+  res = closedir (d->dir);
+  saved = errno;
   free (d);
   errno = saved;
   return res;
@@ -7354,12 +7367,8 @@ eio__closedir (eio_req *req)
   if (!d)
     return eio__fail (EINVAL);
   req->int3 = 0;
-  switch (ecb_swap_seq_cst (d->state, EIO__DIR_CLOSED))
-    {
-    case EIO__DIR_IDLE: return eio__end_dir (d);
-    case EIO__DIR_READ: return 0;
-    default: return eio__fail (EBADF);
-    }
+  return ecb_swap_seq_cst (d->closed, 1) ? eio__fail (EBADF)
+                                         : eio__leave_dir (d);
 }
 
 /* Sets d->next, to null at the end. */
@@ -7412,24 +7421,20 @@ static eio_ssize_t
 eio__readdir_next (eio_req *req)
 {
   eio_dir *d = eio__dir (req);
-  int idle = EIO__DIR_IDLE, reading = EIO__DIR_READ, res;
   eio__listing l;
+  int res;
 
   if (!d)
     return eio__fail (EINVAL);
-  if (!ecb_cas_seq_cst (d->state, idle, EIO__DIR_READ))
+  if (ecb_load_seq_cst (d->closed))
+    return eio__fail (EBADF);
+  if (ecb_swap_seq_cst (d->busy, 1))
     return eio__fail (EBUSY);
 
   res = eio__begin_listing (&l, req->int1);
   if (!res)
     res = eio__read_batch (req, &l, d);
-  if (!ecb_cas_seq_cst (d->state, reading, EIO__DIR_IDLE))
-    {
-      int saved = errno;
-
-      eio__end_dir (d);
-      errno = saved;
-    }
+  ecb_store_seq_cst (d->busy, 0);
   return eio__end_listing (req, &l, res);
 }
 
@@ -8411,6 +8416,7 @@ enum
   EIO__NAMED = 0x800,  /* int3 is a pointer to a name */
   EIO__TIMES = 0x2000, /* ptr2 is two times, or null */
   EIO__PARTLY = 0x1000, /* errorno tells, after success, what stopped it */
+  EIO__HOLDS = 0x4000, /* int3 is an eio_dir that it has held since submission */
   EIO__BUFFERS = EIO__READS | EIO__STATS | EIO__STATSVFS | EIO__NAMES
                  | EIO__STATSX
 };
@@ -8536,7 +8542,8 @@ static const eio__op eio__ops[EIO_REQ_TYPE_NUM] = {
   [EIO_LINKFD]          = { "linkfd",          eio__linkfd, EIO__PATH },
   [EIO_MKDIRS]          = { "mkdirs",          eio__mkdirs, EIO__PATH },
   [EIO_OPENDIR]         = { "opendir",         eio__opendir, EIO__PATH },
-  [EIO_READDIR_NEXT]    = { "readdir_next",    eio__readdir_next, 0 },
+  [EIO_READDIR_NEXT]    = { "readdir_next",    eio__readdir_next,
+                            EIO__HOLDS },
   [EIO_CLOSEDIR]        = { "closedir",        eio__closedir,
                             EIO__ALWAYS | EIO__ONCE },
   [EIO_LOAD]            = { "load",            eio__load, EIO__PATH },
@@ -8649,6 +8656,8 @@ eio__execute (eio_req *req)
 
   if (res < 0 && req->type == EIO_WD_OPEN)
     req->wd = EIO_INVALID_WD;
+  if (op && op->needs & EIO__HOLDS && eio__dir (req))
+    eio__leave_dir (eio__dir (req));
   req->eio_outcome = res;
   req->eio_outerrno
     = res < 0 || (op && op->needs & EIO__PARTLY) ? error : 0;
@@ -10040,6 +10049,8 @@ eio_nthreads (void)
 void
 eio_submit (eio_req *req)
 {
+  if (ecb_expect_false (req->type == EIO_READDIR_NEXT))
+    eio__hold_dir (req);
   etp_submit (eio__pool (), req);
 }
 

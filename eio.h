@@ -1244,7 +1244,8 @@ eio_req *eio_mkdirs (const char *path, mode_t mode, int pri, eio_cb cb,
 /* A directory in batches: opendir's callback gets it by eio_req_dir.
  * readdir_next delivers, as eio_readdir does, entries that take max_bytes, but
  * at least one, and 0 of them at the end; flags sort within the batch.  EBUSY:
- * it is being read by another.  closedir frees it. */
+ * it is being read by another.  closedir frees it; a readdir_next that was
+ * submitted before, but begins after it, fails with EBADF. */
 eio_req *eio_opendir (const char *path, int pri, eio_cb cb, void *data);
 eio_req *eio_readdir_next (eio_dir *dir, size_t max_bytes, int flags, int pri,
                            eio_cb cb, void *data);

@@ -1346,6 +1346,34 @@ START_TEST (a_directory_is_read_by_one_at_a_time)
 }
 END_TEST
 
+/* The later request overtakes the one that it takes the directory from. */
+START_TEST (a_directory_may_be_closed_before_it_is_read)
+{
+  outcome read = { 0 }, closed = { 0 };
+  eio_req *req;
+  eio_dir *dir;
+  int fds;
+
+  rest ();
+  fds = count_fds ();
+  dir = open_dir ("dir");
+  eio_set_max_parallel (0);
+  req = eio_readdir_next (dir, 0, 0, EIO_PRI_MIN, note, &read);
+  req->wd = _i == 1 ? EIO_INVALID_WD : EIO_CWD;
+  eio_closedir (dir, EIO_PRI_MAX, note, &closed);
+  if (_i == 2)
+    eio_cancel (req);
+  resume (1);
+  host_drain ();
+  assert_ok (closed, 0);
+  if (_i == 2)
+    ck_assert_int_eq (read.calls, 0);
+  else
+    assert_fails (read, _i ? ENOENT : EBADF);
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
 START_TEST (batches_stop_when_cancelled)
 {
   eio_dir *dir;
@@ -2564,6 +2592,7 @@ add_directories (TCase *tc)
   tcase_add_test (tc, opendir_fails_as_it_should);
   tcase_add_test (tc, errors_in_a_batch_come_after_what_was_read);
   tcase_add_loop_test (tc, a_directory_is_read_by_one_at_a_time, 0, 2);
+  tcase_add_loop_test (tc, a_directory_may_be_closed_before_it_is_read, 0, 3);
   tcase_add_test (tc, batches_stop_when_cancelled);
   tcase_add_test (tc, batches_live_with_lack_of_memory);
   tcase_add_test (tc, a_directory_of_a_bad_request_is_closed);
