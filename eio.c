@@ -7211,6 +7211,21 @@ eio__mkdir_unless_there (int dirfd, const char *path, mode_t mode)
   return eio__fail (error);
 }
 
+/* The same of a directory that more is made in, for which its owner needs
+ * rights that the umask may have taken. If they cannot be had, the next step
+ * fails. */
+static int
+eio__mkdir_on_the_way (int dirfd, const char *path, mode_t mode)
+{
+  int made = eio__mkdir_unless_there (dirfd, path, mode | 0300);
+  struct stat st;
+
+  if (made > 0 && !fstatat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
+      && S_ISDIR (st.st_mode) && (st.st_mode & 0300) != 0300)
+    eio_sys_lchmodat (dirfd, path, (st.st_mode & 07777) | 0300);
+  return made;
+}
+
 /* How long path is without its last name; 0 if there is nothing before. */
 static size_t
 eio__parent_length (const char *path, size_t len)
@@ -7240,7 +7255,7 @@ eio__make_all_dirs (const eio_req *req, char *path, size_t len)
   enum { EIO__SPARE_STEPS = 1000 };
   size_t at = len, steps = len + EIO__SPARE_STEPS;
   mode_t mode = (mode_t)req->int2;
-  int n = 0;
+  int dirfd = eio__dirfd (req->wd), n = 0;
 
   for (;;)
     {
@@ -7250,8 +7265,8 @@ eio__make_all_dirs (const eio_req *req, char *path, size_t len)
       if (EIO_CANCELLED (req))
         return eio__fail (ECANCELED);
       path[at] = 0;
-      made = eio__mkdir_unless_there (eio__dirfd (req->wd), path,
-                                      at < len ? mode | 0300 : mode);
+      made = at < len ? eio__mkdir_on_the_way (dirfd, path, mode)
+                      : eio__mkdir_unless_there (dirfd, path, mode);
       path[at] = cut;
 
       if (made >= 0)

@@ -1135,6 +1135,25 @@ START_TEST (mkdirs_needs_rights_only_where_it_makes_something)
 }
 END_TEST
 
+/* As mkdir -p does. */
+static void
+try_mkdirs_masked (void)
+{
+  umask (0777);
+  gives (3, eio_mkdirs ("open/a/b/c", 0755, KEEP));
+  ck_assert_uint_eq (mode_of ("open/a"), 0300);
+  ck_assert_uint_eq (mode_of ("open/a/b"), 0300);
+  ck_assert_uint_eq (mode_of ("open/a/b/c"), 0);
+  ck_assert_int_eq (chmod ("open/a", 0700), 0); /* else it cannot be removed */
+  ck_assert_int_eq (chmod ("open/a/b", 0700), 0);
+}
+
+START_TEST (mkdirs_goes_on_whatever_the_umask)
+{
+  as_user (try_mkdirs_masked);
+}
+END_TEST
+
 static void
 make_a (void)
 {
@@ -2585,6 +2604,7 @@ add_directories (TCase *tc)
   tcase_add_test (tc, mkdirs_makes_what_is_missing);
   tcase_add_test (tc, mkdirs_fails_where_it_cannot_go_on);
   tcase_add_test (tc, mkdirs_needs_rights_only_where_it_makes_something);
+  tcase_add_test (tc, mkdirs_goes_on_whatever_the_umask);
   tcase_add_test (tc, mkdirs_lives_with_others);
   tcase_add_test (tc, mkdirs_stops_when_cancelled);
   tcase_add_loop_test (tc, directories_are_read_in_batches, 0, 5);
