@@ -7174,8 +7174,8 @@ eio__tmpfile (eio_req *req)
   int mode = req->int1 & O_ACCMODE, fd;
 
   req->int1 &= ~(O_CREAT | EIO__O_TMPFILE);
-  if (mode != O_WRONLY && mode != O_RDWR)
-    return eio__fail (EINVAL); /* so says Linux */
+  if ((mode != O_WRONLY && mode != O_RDWR) || req->int1 & EIO__O_NOTHING)
+    return eio__fail (EINVAL); /* so says Linux; O_PATH would open dir */
   fd = (int)EIO__TRY (req, EIO__NO_TMPFILE,
                       eio_sys_open_unnamed (eio__dirfd (req->wd), req->ptr1,
                                             req->int1, (mode_t)req->int2));

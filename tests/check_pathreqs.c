@@ -1002,6 +1002,7 @@ START_TEST (tmpfile_makes_a_file_without_a_name)
   expect_unnamed (eio_tmpfile ("dir", O_WRONLY | O_CREAT | O_EXCL, 0660, KEEP));
   fails (EINVAL, eio_tmpfile ("dir", O_RDONLY, 0600, KEEP));
   fails (EINVAL, eio_tmpfile ("dir", O_ACCMODE, 0600, KEEP));
+  fails (EINVAL, eio_tmpfile ("dir", O_PATH | O_RDWR, 0600, KEEP));
   fails (ENOTDIR, eio_tmpfile ("file", O_RDWR, 0600, KEEP));
 }
 END_TEST
