@@ -7552,7 +7552,7 @@ eio__pathsync (eio_req *req)
         errno = EACCES;
     }
   if (fd < 0)
-    return -1;
+    return errno == ENXIO ? eio__fail (EINVAL) : -1; /* a socket */
   do
     res = fsync (fd);
   while (res && errno == EINTR);

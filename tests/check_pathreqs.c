@@ -1722,6 +1722,8 @@ START_TEST (pathsync_syncs)
   gives (0, eio_pathsync ("file", KEEP));
   gives (0, eio_pathsync (".", KEEP));
   fails (EINVAL, eio_pathsync ("fifo", KEEP)); /* does not wait for writers */
+  ck_assert_int_eq (mknod ("socket", S_IFSOCK | 0600, 0), 0);
+  fails (EINVAL, eio_pathsync ("socket", KEEP));
   fails (ENOENT, eio_pathsync ("missing", KEEP));
   arm (C_fsync, EIO, 0, 1);
   fails (EIO, eio_pathsync ("dir", KEEP));
