@@ -7678,11 +7678,13 @@ eio__save_bytes (eio_req *req, int fd)
   eio__begin_progress (req, left);
   while (left)
     {
-      ssize_t n = -1;
+      ssize_t n;
 
       if (EIO_CANCELLED (req))
         return eio__fail (ECANCELED);
       n = write (fd, buf, left < EIO__COPY_STEP ? left : EIO__COPY_STEP);
+      if (!n)
+        return eio__fail (ENOSPC); /* it takes no more, and says nothing */
       if (n < 0 && errno != EINTR)
         return -1;
       if (n > 0)

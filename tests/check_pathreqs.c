@@ -49,6 +49,7 @@ static atomic_int event_at[CALL_COUNT];
 static atomic_long most; /* bytes that a transfer moves, 0: all */
 static atomic_int untyped; /* readdir tells no types */
 static atomic_int cloning; /* files are cloned, the kernel says */
+static atomic_int stuck;   /* transfers move nothing, and say nothing */
 
 static void
 make_event (int which, int n)
@@ -69,6 +70,7 @@ disarm_all (void)
   most = 0;
   untyped = 0;
   cloning = 0;
+  stuck = 0;
   victim.req = (eio_req *)0;
 }
 
@@ -101,7 +103,7 @@ static size_t
 shorter (size_t n)
 {
   size_t max = (size_t)most;
-  return max && max < n ? max : n;
+  return stuck ? 0 : max && max < n ? max : n;
 }
 
 static struct dirent *
@@ -1609,6 +1611,11 @@ START_TEST (save_leaves_nothing_behind)
       ck_assert_int_eq (count_names ("."), 3);
       ck_assert_int_eq (count_fds (), fds);
     }
+
+  stuck = 1;
+  fails (ENOSPC, eio_save ("file", "abcd", 4, 0, 0, KEEP));
+  disarm ();
+  ck_assert_int_eq (count_names ("."), 3);
 
   /* That it cannot be brought to the disk is told, but it is there. */
   arm (C_fsync, EIO, 1, 1);
