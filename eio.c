@@ -8624,6 +8624,8 @@ eio__run_in_buffer (eio_req *req, const eio__op *op)
   size_t size = eio__buffer_size (req, op->needs);
   eio_ssize_t res;
 
+  if (size > (size_t)-1 / 2) /* as if there were a buffer */
+    return eio__invalid ();
   req->ptr2 = calloc (1, size ? size : 1);
   if (!req->ptr2)
     {

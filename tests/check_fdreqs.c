@@ -643,6 +643,7 @@ START_TEST (nothing_of_all_is_nothing)
   fails (EBADF, eio_read_all (-1, 0, 0, 0, KEEP));
   fails (EBADF, eio_write_all (-1, buffer, 0, -1, KEEP));
   fails (EINVAL, eio_read_all (fd, buffer, (size_t)-1, 0, KEEP));
+  fails (EINVAL, eio_read_all (fd, 0, (size_t)-1, 0, KEEP));
   fails (EINVAL, eio_write_all (fd, buffer, (size_t)-1, 0, KEEP));
   fails (EFAULT, eio_write_all (fd, 0, 10, 0, KEEP));
   close (fd);
