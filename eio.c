@@ -6884,6 +6884,8 @@ eio__fetch_attr (eio_req *req, const eio_sys_node *node)
       if (errno != ERANGE || size >= EIO__MAX_ATTR_SIZE)
         return eio__give_buffer (req, buf, -1);
       n = eio__get_attr (req, node, 0, 0);
+      if (n < 0 && !EIO_CANCELLED (req)) /* the name is wrong, not the size */
+        return eio__give_buffer (req, buf, -1);
       size = n > 0 && (size_t)n > 2 * size ? (size_t)n : 2 * size;
       n = -1;
     }
