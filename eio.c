@@ -6718,7 +6718,10 @@ eio__add_extent (eio__extents *e, const eio_sys_extent *x)
   ++e->count;
 }
 
-/* One call. Returns 1 if there is more, 0 at the end, or -1. */
+/* One call. Returns 1 if there is more, 0 at the end, or -1. It is always asked
+ * to the end of the file: where it is asked for less, Linux 5.8 on some file
+ * systems cuts the extents there, and says of the last that it is that of the
+ * file. */
 static int
 eio__add_extents (eio_req *req, eio__extents *e, eio_sys_extents *map)
 {
@@ -6728,7 +6731,7 @@ eio__add_extents (eio_req *req, eio__extents *e, eio_sys_extents *map)
 
   memset (map, 0, sizeof *map);
   map->start = at;
-  map->length = e->end - at;
+  map->length = (uint64_t)-1 - at;
   map->flags = (uint32_t)req->int2;
   map->count = EIO__FIEMAP_BATCH;
   if (EIO_CANCELLED (req))
@@ -6741,7 +6744,11 @@ eio__add_extents (eio_req *req, eio__extents *e, eio_sys_extents *map)
     return -1;
 
   for (i = 0; i < map->mapped && i < map->count; ++i)
-    eio__add_extent (e, &map->extents[i]);
+    {
+      if (map->extents[i].logical >= e->end)
+        return 0;
+      eio__add_extent (e, &map->extents[i]);
+    }
   if (!i || map->extents[i - 1].flags & EIO__FIEMAP_LAST)
     return 0;
   return e->at > at && e->at < e->end;
