@@ -1188,28 +1188,37 @@ eio_sys_from_statx_time (const eio_sys_statx_time *t)
   return ts;
 }
 
+/* Some file systems fill what they then say is not valid. */
 static void
 eio_sys_from_statx (const eio_sys_statx_buf *st, struct eio_statx *res)
 {
-  res->mask = st->mask & EIO_STATX_ALL;
-  res->type = (st->mode & S_IFMT) >> 12; /* EIO_DT_*, everywhere */
-  res->mode = st->mode;
-  res->uid = st->uid;
-  res->gid = st->gid;
+  uint32_t has = st->mask & EIO_STATX_ALL;
+
+  memset (res, 0, sizeof *res);
+  res->mask = has;
+  res->type = has & EIO_STATX_TYPE ? (st->mode & S_IFMT) >> 12 : 0;
+  res->mode = (has & EIO_STATX_TYPE ? st->mode & S_IFMT : 0)
+              | (has & EIO_STATX_MODE ? st->mode & 07777 : 0);
+  res->uid = has & EIO_STATX_UID ? st->uid : 0;
+  res->gid = has & EIO_STATX_GID ? st->gid : 0;
   res->blksize = st->blksize;
-  res->nlink = st->nlink;
-  res->ino = st->ino;
-  res->size = st->size;
-  res->blocks = st->blocks;
+  res->nlink = has & EIO_STATX_NLINK ? st->nlink : 0;
+  res->ino = has & EIO_STATX_INO ? st->ino : 0;
+  res->size = has & EIO_STATX_SIZE ? st->size : 0;
+  res->blocks = has & EIO_STATX_BLOCKS ? st->blocks : 0;
   res->dev = makedev (st->dev_major, st->dev_minor);
   res->rdev = makedev (st->rdev_major, st->rdev_minor);
-  res->mnt_id = st->mnt_id;
+  res->mnt_id = has & EIO_STATX_MNT_ID ? st->mnt_id : 0;
   res->attributes = st->attributes;
   res->attributes_mask = st->attributes_mask;
-  res->atime = eio_sys_from_statx_time (&st->atime);
-  res->btime = eio_sys_from_statx_time (&st->btime);
-  res->ctime = eio_sys_from_statx_time (&st->ctime);
-  res->mtime = eio_sys_from_statx_time (&st->mtime);
+  if (has & EIO_STATX_ATIME)
+    res->atime = eio_sys_from_statx_time (&st->atime);
+  if (has & EIO_STATX_BTIME)
+    res->btime = eio_sys_from_statx_time (&st->btime);
+  if (has & EIO_STATX_CTIME)
+    res->ctime = eio_sys_from_statx_time (&st->ctime);
+  if (has & EIO_STATX_MTIME)
+    res->mtime = eio_sys_from_statx_time (&st->mtime);
 }
 #endif
 

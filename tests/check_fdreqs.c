@@ -165,6 +165,9 @@ call_by_number (long number)
     }
 }
 
+/* What statx fills, but says is not valid. */
+static atomic_uint statx_denies;
+
 /* What the next call by number returns, if it is not -2. */
 static atomic_int fake_copies = -2;
 
@@ -179,6 +182,14 @@ fault_syscall (long number, long a, long b, long c, long d, long e, long f)
     return fake_copies;
   if (which == F_copy_range && most && e > most)
     e = most;
+  if (which == F_statx && statx_denies)
+    {
+      long res = syscall (number, a, b, c, d, e, f);
+
+      if (!res)
+        *(uint32_t *)e &= ~statx_denies; /* the mask is the first member */
+      return res;
+    }
   return syscall (number, a, b, c, d, e, f);
 }
 
@@ -864,6 +875,22 @@ START_TEST (statx_says_what_stat_says)
 {
   if (start_in (_i))
     check_all_statx ();
+}
+END_TEST
+
+START_TEST (statx_shows_only_what_is_valid)
+{
+  static const struct timespec never;
+
+  start ();
+  close (make_file ("file", 10));
+  statx_denies = EIO_STATX_ATIME | EIO_STATX_SIZE | EIO_STATX_MODE;
+  gives (0, eio_statx ("file", 0, EIO_STATX_ALL, KEEP_STATX));
+  ck_assert_uint_eq (stx.mask & statx_denies, 0);
+  ck_assert_int_eq (memcmp (&stx.atime, &never, sizeof never), 0);
+  ck_assert_int_ne (memcmp (&stx.mtime, &never, sizeof never), 0);
+  ck_assert_uint_eq (stx.size, 0);
+  ck_assert_uint_eq (stx.mode, S_IFREG);
 }
 END_TEST
 
@@ -2379,6 +2406,7 @@ static void
 add_statx (TCase *tc)
 {
   tcase_add_loop_test (tc, statx_says_what_stat_says, 0, PLACES);
+  tcase_add_test (tc, statx_shows_only_what_is_valid);
   tcase_add_loop_test (tc, statx_is_made_of_stat_where_it_is_missing, 0, 2);
   tcase_add_test (tc, statx_that_fails_is_not_missing);
   tcase_add_loop_test (tc, statx_says_more_than_stat, 0, PLACES);
