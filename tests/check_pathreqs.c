@@ -1614,7 +1614,7 @@ START_TEST (save_leaves_nothing_behind)
 
   stuck = 1;
   fails (ENOSPC, eio_save ("file", "abcd", 4, 0, 0, KEEP));
-  disarm ();
+  disarm_all ();
   ck_assert_int_eq (count_names ("."), 3);
 
   /* That it cannot be brought to the disk is told, but it is there. */

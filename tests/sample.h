@@ -219,7 +219,7 @@ open_dir (void)
 static void
 close_dir (long dir)
 {
-  eio__end_dir ((eio_dir *)dir);
+  eio__leave_dir ((eio_dir *)dir);
 }
 
 /* What the request opened, or made by a name of its own. */
