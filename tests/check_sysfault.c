@@ -1062,6 +1062,7 @@ is_dispensable (int type, int call)
     case EIO_COPY_RANGE: return call == F_fstat || call == F_fcntl;
     case EIO_COPY: return call == F_lseek;
     case EIO_MOVE: return call != F_renameat;
+    case EIO_MKDIRS: return call == F_fstatat;
     default: return 0;
     }
 }
