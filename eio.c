@@ -216,6 +216,13 @@
 # define EIO__O_SEARCH O_RDONLY
 #endif
 
+/* That there is no such extended attribute. */
+#ifdef ENOATTR
+# define EIO__ENOATTR ENOATTR
+#else
+# define EIO__ENOATTR ENODATA
+#endif
+
 /* How to open anything without doing anything to it; 0 where impossible. */
 #if defined O_PATH || defined __O_PATH
 # define EIO__O_NOTHING EIO__O_SEARCH
@@ -1619,17 +1626,18 @@ eio_sys_find_data (int fd, off_t offset, off_t *data, off_t *hole)
 #endif
 }
 
+#ifdef __APPLE__
+# define st_atim st_atimespec
+# define st_ctim st_ctimespec
+# define st_mtim st_mtimespec
+#endif
+
 /* When a file was read and written last. */
 static void
 eio_sys_get_times (const struct stat *st, struct timespec times[2])
 {
-#ifdef __APPLE__
-  times[0] = st->st_atimespec;
-  times[1] = st->st_mtimespec;
-#else
   times[0] = st->st_atim;
   times[1] = st->st_mtim;
-#endif
 }
 
 /*****************************************************************************
@@ -5623,6 +5631,22 @@ eio_page_align (void **addr, size_t *length)
   *length = (*length + lead + mask) & ~mask;
 }
 
+/* eio_page_align, but ENOMEM where that leaves the address space. */
+static int
+eio__align (void **addr, size_t *length)
+{
+  size_t mask = eio_sys_page_size () - 1;
+
+  if (*length > (size_t)-1 - (size_t)*addr
+      || *length + (size_t)*addr > (size_t)-1 - mask)
+    {
+      errno = ENOMEM;
+      return -1;
+    }
+  eio_page_align (addr, length);
+  return 0;
+}
+
 static eio_ssize_t
 eio__msync (eio_req *req)
 {
@@ -5632,8 +5656,7 @@ eio__msync (eio_req *req)
               | (req->int1 & EIO_MS_INVALIDATE ? MS_INVALIDATE : 0)
               | (req->int1 & EIO_MS_SYNC ? MS_SYNC : 0);
 
-  eio_page_align (&addr, &length);
-  return msync (addr, length, flags);
+  return eio__align (&addr, &length) ? -1 : msync (addr, length, flags);
 }
 
 /* Writing back what was read, atomically: others may write meanwhile. */
@@ -5657,7 +5680,8 @@ eio__mtouch (eio_req *req)
   int modify = req->int1 & EIO_MT_MODIFY;
   char *addr;
 
-  eio_page_align (&start, &left);
+  if (eio__align (&start, &left))
+    return -1;
   for (addr = start; left && !EIO_CANCELLED (req);)
     {
       size_t step = left < EIO__TOUCH_STEP ? left : EIO__TOUCH_STEP;
@@ -5682,8 +5706,7 @@ eio__mlock (eio_req *req)
   void *addr = req->ptr2;
   size_t length = req->size;
 
-  eio_page_align (&addr, &length);
-  return mlock (addr, length);
+  return eio__align (&addr, &length) ? -1 : mlock (addr, length);
 }
 
 static int
@@ -6558,22 +6581,6 @@ eio__fadvise (eio_req *req)
            : eio__invalid ();
 }
 
-/* eio_page_align, but ENOMEM where that leaves the address space. */
-static int
-eio__align (void **addr, size_t *length)
-{
-  size_t mask = eio_sys_page_size () - 1;
-
-  if (*length > (size_t)-1 - (size_t)*addr
-      || *length + (size_t)*addr > (size_t)-1 - mask)
-    {
-      errno = ENOMEM;
-      return -1;
-    }
-  eio_page_align (addr, length);
-  return 0;
-}
-
 /* What may do harm to neighbours in the same page is not widened. */
 static eio_ssize_t
 eio__madvise (eio_req *req)
@@ -7368,7 +7375,7 @@ eio__opendir (eio_req *req)
 }
 
 /* A readdir_next that is submitted. */
-static void
+static void ecb_noinline
 eio__hold_dir (const eio_req *req)
 {
   eio_dir *d = eio__dir (req);
@@ -7926,43 +7933,56 @@ eio__clone_or_copy_data (eio__copier *c)
   return 0;
 }
 
-/* What attributes cannot be set because of who we are, or where, is left out.
- */
+/* The value of an attribute, or, without a name, all names, however long that
+ * has become when it is read. Returns the length, or -1; *buf is to be freed. */
+static ssize_t
+eio__take_attr (const eio__copier *c, const char *name, char **buf)
+{
+  const eio_sys_node in = { 0, c->in, 0 };
+  char *more;
+  ssize_t n;
+
+  *buf = 0;
+  do
+    {
+      n = name ? eio_sys_getxattr (&in, name, 0, 0)
+               : eio_sys_listxattr (&in, 0, 0);
+      more = n < 0 ? 0 : eio_sys_realloc (*buf, (size_t)n + 1);
+      if (!more)
+        return -1;
+      *buf = more;
+      n = name ? eio_sys_getxattr (&in, name, more, (size_t)n + 1)
+               : eio_sys_listxattr (&in, more, (size_t)n + 1);
+    }
+  while (n < 0 && errno == ERANGE && !eio__is_given_up (c));
+  return n;
+}
+
+/* What is gone meanwhile, or cannot be set because of who we are, or where, is
+ * left out. */
 static int
 eio__copy_xattr (const eio__copier *c, const char *name)
 {
-  const eio_sys_node in = { 0, c->in, 0 }, out = { 0, c->out, 0 };
-  ssize_t n = eio_sys_getxattr (&in, name, 0, 0);
-  char *value = n < 0 ? 0 : eio_sys_realloc (0, n ? (size_t)n : 1);
-  int res = -1, saved;
+  const eio_sys_node out = { 0, c->out, 0 };
+  char *value;
+  ssize_t n = eio__take_attr (c, name, &value);
+  int res = n < 0 ? -1 : eio_sys_setxattr (&out, name, value, (size_t)n, 0);
+  int error = errno;
 
-  if (value)
-    {
-      n = eio_sys_getxattr (&in, name, value, (size_t)n);
-      if (n >= 0)
-        res = eio_sys_setxattr (&out, name, value, (size_t)n, 0);
-    }
-  saved = errno;
   free (value);
-  return res && !eio__is_forgiven (saved) ? eio__fail (saved) : 0;
+  return !res || eio__is_forgiven (error) || error == EIO__ENOATTR
+             || error == ENOSPC || error == EDQUOT || error == E2BIG
+           ? 0
+           : eio__fail (error);
 }
 
 static int
 eio__copy_xattrs (const eio__copier *c)
 {
-  const eio_sys_node in = { 0, c->in, 0 };
-  ssize_t n = eio_sys_listxattr (&in, 0, 0), i;
   char *names;
-  int res = 0, saved;
+  ssize_t n = eio__take_attr (c, 0, &names), i;
+  int res = n < 0 && !eio__is_forgiven (errno) ? -1 : 0, saved;
 
-  if (n <= 0)
-    return n && !eio__is_forgiven (errno) ? -1 : 0;
-  names = eio_sys_realloc (0, (size_t)n);
-  if (!names)
-    return -1;
-  n = eio_sys_listxattr (&in, names, (size_t)n);
-  if (n < 0)
-    res = -1;
   for (i = 0; i < n && !res; i += (ssize_t)strlen (names + i) + 1)
     res = eio__copy_xattr (c, names + i);
   saved = errno;

@@ -558,6 +558,19 @@ START_TEST (mlock_of_nothing_is_enomem)
 }
 END_TEST
 
+/* A length that leaves the address space is that of nothing that is there. */
+START_TEST (lengths_do_not_wrap)
+{
+  char *addr = map_nothing (2);
+
+  fails (ENOMEM, eio_mlock (addr, (size_t)-1, KEEP));
+  fails (ENOMEM, eio_munlock (addr, (size_t)-1, KEEP));
+  fails (ENOMEM, eio_msync (addr, (size_t)-1, EIO_MS_SYNC, KEEP));
+  fails (ENOMEM, eio_mtouch (addr, (size_t)-1, 0, KEEP));
+  fails (ENOMEM, eio_mlock (addr, (size_t)0 - (size_t)addr, KEEP));
+}
+END_TEST
+
 /* As an ordinary user, for whom limits hold. */
 static void
 in_child_as_user (void (*test) (void))
@@ -712,6 +725,7 @@ main (void)
   tc = add_case (suite, "mlock", 60, start, 0);
   tcase_add_test (tc, mlock_locks_whole_pages);
   tcase_add_test (tc, mlock_of_nothing_is_enomem);
+  tcase_add_test (tc, lengths_do_not_wrap);
   tcase_add_test (tc, locking_obeys_the_limit);
   tcase_add_loop_test (tc, mlockall_locks_what_is_and_what_will_be, 0,
                        LENGTH (all_lockers));

@@ -23,7 +23,7 @@
   X (getrandom) X (copy_file_range) X (write) X (fsync) X (fstat) \
   X (renameat) X (linkat) X (unlinkat) X (mkdirat) X (fstatat) X (close) \
   X (readdir) X (fdopendir) X (fchown) X (fchmod) X (lseek) X (sendfile) \
-  X (ioctl) X (pread) X (ftruncate) X (dup)
+  X (ioctl) X (pread) X (ftruncate) X (dup) X (fgetxattr) X (fsetxattr)
 /* clang-format on */
 
 enum
@@ -157,6 +157,10 @@ out_of_memory (void)
   (faulty (C_ioctl) ? -1 : cloning ? 0 : ioctl (__VA_ARGS__))
 #define ftruncate(...) \
   (faulty (C_ftruncate) ? -1 : ftruncate (__VA_ARGS__))
+#define fgetxattr(...) \
+  (faulty (C_fgetxattr) ? -1 : fgetxattr (__VA_ARGS__))
+#define fsetxattr(...) \
+  (faulty (C_fsetxattr) ? -1 : fsetxattr (__VA_ARGS__))
 #define fcntl(fd, cmd, ...) \
   ((cmd) == F_DUPFD_CLOEXEC && faulty (C_dup) \
      ? -1 : fcntl (fd, cmd __VA_OPT__ (,) __VA_ARGS__))
@@ -1869,6 +1873,30 @@ START_TEST (copies_have_what_was_asked_for)
 }
 END_TEST
 
+/* One that was removed, or has grown, between two calls; and those that the
+ * target's file system has no room for. */
+START_TEST (attributes_are_copied_as_far_as_they_can)
+{
+  static const struct
+  {
+    int call, error, first;
+  } steps[] = {
+    { C_fgetxattr, ENODATA, 0 }, { C_fgetxattr, ENODATA, 1 },
+    { C_fgetxattr, ERANGE, 1 },  { C_fsetxattr, ENOSPC, 0 },
+    { C_fsetxattr, E2BIG, 0 },
+  };
+  char value[8];
+
+  if (setxattr ("file", "user.a", "value", 5, 0))
+    return;
+  arm (steps[_i].call, steps[_i].error, steps[_i].first, 1);
+  gives (0, eio_copy ("file", "new", EIO_COPY_XATTR, KEEP));
+  ck_assert_int_gt (faults[steps[_i].call].calls, steps[_i].first);
+  ck_assert_int_eq (getxattr ("new", "user.a", value, sizeof value),
+                    steps[_i].error == ERANGE ? 5 : -1);
+}
+END_TEST
+
 START_TEST (copies_give_no_rights_to_others)
 {
   if (geteuid ())
@@ -2653,6 +2681,7 @@ add_copying (TCase *tc)
   tcase_add_loop_test (tc, missing_calls_are_remembered, 0, 2);
   tcase_add_loop_test (tc, copies_share_blocks_where_they_can, 0, 2);
   tcase_add_test (tc, copies_have_what_was_asked_for);
+  tcase_add_loop_test (tc, attributes_are_copied_as_far_as_they_can, 0, 5);
   tcase_add_test (tc, copies_give_no_rights_to_others);
   tcase_add_loop_test (tc, holes_stay_holes, 0, 3);
   tcase_add_loop_test (tc, sources_may_change_meanwhile, 0, 2);
