@@ -160,7 +160,10 @@ get_cost (const struct stat *st)
   if (!S_ISREG (st->st_mode))
     return 0;
 
-  return (size < allocated ? size : allocated) / st->st_nlink;
+  if (size > allocated)
+    size = allocated;
+
+  return st->st_nlink > 1 ? size / st->st_nlink : size;
 }
 
 static int
