@@ -8,12 +8,14 @@
  *   1  Types                                                                *
  *   2  Paths and errors                                                     *
  *   3  Directories: the nodes, and which descriptors are open               *
- *   4  Reaching a directory, on a worker                                    *
- *   5  Reading a directory, on a worker                                     *
- *   6  Going on: what is to be done next, on the poll thread                *
- *   7  Jobs: what happens to them                                           *
- *   8  Groups: beginning and end                                            *
- *   9  Removing   10  Walking   11  Copying   12  Public functions          *
+ *   4  Files: which were copied, and which have several names               *
+ *   5  Reaching a directory, on a worker                                    *
+ *   6  Reading a directory, on a worker                                     *
+ *   7  Going on: what is to be done next, on the poll thread                *
+ *   8  Jobs: what happens to them                                           *
+ *   9  Groups: beginning and end                                            *
+ *  10  Removing   11  Walking   12  Copying   13  Moving                    *
+ *  14  Public functions                                                     *
  *                                                                           *
  * A tree is a group with room for a number of jobs, which are EIO_CUSTOM    *
  * requests. A job belongs to one directory: it reads a batch of its entries *
@@ -21,7 +23,8 @@
  * directory, when all that is in it is done (LEAVE). It is filled and       *
  * looked at by the poll thread, and in between it belongs to a worker. So   *
  * nothing needs a lock: a worker sees its job, the batch, and of            *
- * directories only what does not change: parent, name and identity.         *
+ * directories only what does not change: parent, name and identity. Only    *
+ * the files with several names are common to all workers: section 4.        *
  *                                                                           *
  * Life of a directory, with the functions that take the steps:              *
  *                                                                           *
@@ -54,14 +57,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
-#if HAVE_XATTR
-# include <sys/xattr.h>
-#endif
 
 /*****************************************************************************
  * 1  Types                                                                  *
@@ -97,6 +98,8 @@ typedef struct eio__tree eio__tree;
 typedef struct eio__treedir eio__treedir;
 typedef struct eio__treebatch eio__treebatch;
 typedef struct eio__treejob eio__treejob;
+typedef struct eio__treefile eio__treefile;
+typedef struct eio__treekind eio__treekind;
 
 /* Of a directory, and of what it is copied to; without that, only the first
  * is used. Both are open, or none. */
@@ -132,6 +135,7 @@ struct eio__treedir
   unsigned int climbs; /* jobs that are going to open it from below */
   unsigned char rescans;
   unsigned char todo;   /* EIO__TREE_*: it is on the stack for that */
+  unsigned char entered; /* kind->enter has succeeded */
   unsigned char opened; /* it has been */
   unsigned char listed; /* to the end */
   unsigned char left;
@@ -141,10 +145,31 @@ struct eio__treedir
   char name[];
 };
 
+/* A file that has more names than one, when files are to keep them: in a tree
+ * by hashes, to which workers add, and from which nobody takes away. Who sets
+ * the state from UNMADE to MAKING copies the file, and owns the rest till he
+ * sets it to MADE, or, in vain, to UNMADE; then nothing changes any more. */
+struct eio__treefile
+{
+  eio__treefile *child[4];
+  eio__treeid id;
+  int state;
+  eio__treeid copy;
+  char *path; /* of the first copy, by that of the source; a 0 for each / */
+  char *name; /* its end */
+};
+
+enum
+{
+  EIO__TREE_UNMADE,
+  EIO__TREE_MAKING,
+  EIO__TREE_MADE
+};
+
 /* What has become of an entry. */
 enum
 {
-  EIO__TREE_OPEN_ENTRY, /* nothing yet */
+  EIO__TREE_OPEN_ENTRY, /* nothing yet: it may have to be tried again */
   EIO__TREE_DONE,
   EIO__TREE_GONE
 };
@@ -152,14 +177,15 @@ enum
 typedef struct
 {
   eio_dirent dirent;
-  int error; /* of its own */
+  uint64_t mark; /* of what was copied, if that is to be removed, or 0 */
+  int error;     /* of its own */
   unsigned char fate;
   unsigned char link; /* it is one, or may be */
 } eio__treeentry;
 
 struct eio__treebatch
 {
-  eio__treebatch *next;          /* on tree->slices or tree->spares */
+  eio__treebatch *next;          /* on slices, waiting or spares of the tree */
   eio__treebatch *before, *after; /* of all */
   eio__treedir *dir;
   struct stat *st; /* of each, or null */
@@ -168,6 +194,8 @@ struct eio__treebatch
   int begun; /* so many are in jobs, or done */
   int done;
   int used; /* bytes of names */
+  unsigned int round; /* tree->round when it was begun */
+  int starved; /* descriptors ran out */
   eio__treeentry entries[EIO__TREE_BATCH];
   char names[EIO__TREE_NAMES];
 };
@@ -183,6 +211,7 @@ struct eio__treejob
   eio__treebatch *batch;
   eio__treebatch *spare; /* READ: one to be used again, or null */
   int from, to; /* WORK */
+  unsigned int round; /* tree->round when it was begun */
 
   /* For the worker: descriptors of others, which are pinned. */
   eio__treefds base_fds;
@@ -196,6 +225,10 @@ struct eio__treejob
   /* The outcome. */
   int error;
   int end;     /* of the directory */
+  int entered; /* the directory, which may not be open for all that */
+  int moved;   /* BEGIN: there is nothing left to do */
+  int made;    /* the first copy of a file with several names, or not */
+  int starved; /* EMFILE or ENFILE, of an entry that is still open */
   int foreign; /* the directory is on another device */
   int lost;    /* ".." did not lead to the parent */
   eio__treeid id[2]; /* of the directory that was opened */
@@ -203,7 +236,7 @@ struct eio__treejob
 };
 
 /* What makes a kind of tree. */
-typedef struct
+struct eio__treekind
 {
   void (*begin) (eio__treejob *job); /* [worker] */
 
@@ -213,7 +246,8 @@ typedef struct
   /* Whether that is to be called for it.  [any thread] */
   int (*wants) (const eio__tree *tree, const eio__treeentry *entry);
 
-  /* Makes what a directory is copied to, unless it is there.  [worker] */
+  /* The directory has been opened; makes what it is copied to, unless it is
+   * there.  [worker] */
   int (*enter) (eio__treejob *job, int in);
 
   /* Leaves a directory: 0, or -1 with errno. Null: there is nothing to do.
@@ -223,7 +257,11 @@ typedef struct
 
   /* It could not be opened: 0 if that is all right.  [worker] */
   int (*unopened) (eio__treejob *job, int parent_fd, int error);
-} eio__treekind;
+
+  int foreign_error; /* if a directory is on another device; 0: none */
+  int moves;         /* it keeps marks, and gives up at the first error */
+  const eio__treekind *then; /* to be done if there was no error */
+};
 
 typedef struct
 {
@@ -242,6 +280,7 @@ struct eio__tree
   int flags;
   int stat;   /* entries need a status */
   int follow; /* links */
+  int replaces; /* a directory that is empty, or a file */
   int xdev;
   int stopped; /* nothing new is begun */
   int done;    /* all of it, or as much as entry wanted */
@@ -258,6 +297,12 @@ struct eio__tree
   eio__treebatch *batches;              /* all */
   eio__treebatch *spares;               /* to be used again */
   eio__treedir *newest, *oldest;        /* that are open */
+  eio__treefile *files; /* workers add to it */
+  eio__treebatch *waiting; /* for files that others are making */
+  unsigned int round; /* so many jobs have made such files */
+  uint64_t *marks; /* a hash table: of what was copied; workers read it when
+                      no more are added */
+  size_t nmarks, marks_room; /* a power of two */
   unsigned int starved; /* so many jobs in sequence, while alone */
   unsigned int nopen, may_open; /* at most, but for those in use */
   unsigned int nspares, ngarbage;
@@ -269,7 +314,7 @@ struct eio__tree
 
   uint64_t ndone; /* entries; atomic: eio_tree_progress */
   uint64_t bytes; /* copied; the same */
-  int complete;   /* atomic, too */
+  uint64_t total; /* entries; the same; 0: unknown */
 
   /* The path of one directory, for entry. */
   char *path;
@@ -344,6 +389,8 @@ eio__tree_add_error (eio__tree *tree, const eio__treedir *dir,
 {
   if (!tree->error)
     tree->error = error;
+  if (tree->kind->moves)
+    tree->stopped = tree->done = 1; /* the source stays, whatever comes */
   if (tree->nerrors == EIO__TREE_ERRORS)
     return;
 
@@ -374,7 +421,7 @@ eio__tree_fail (eio__tree *tree, eio__treedir *dir, int error)
 static void
 eio__tree_count (eio__tree *tree)
 {
-  ecb_store_relaxed (tree->ndone, tree->ndone + 1);
+  ecb_add_count (tree->ndone, 1);
 }
 
 /*****************************************************************************
@@ -423,6 +470,12 @@ eio__tree_discard_fds (eio__tree *tree, eio__treefds *fds)
   eio__tree_discard_fd (tree, fds->at[0]);
   eio__tree_discard_fd (tree, fds->at[1]);
   *fds = eio__tree_no_fds;
+}
+
+static int
+eio__tree_is_starved (int error)
+{
+  return error == EMFILE || error == ENFILE;
 }
 
 static int
@@ -610,7 +663,185 @@ eio__tree_free_batch (eio__tree *tree, eio__treebatch *batch)
 }
 
 /*****************************************************************************
- * 4  Reaching a directory [worker]                                          *
+ * 4  Files                                                                  *
+ *                                                                           *
+ * A mark stands for a file as it was when it was copied, or for a           *
+ * directory. What has no mark is not removed when a tree is moved.          *
+ *****************************************************************************/
+
+/* Of when it was used, when it was written, and when it was changed. */
+static void
+eio__tree_times (const struct stat *st, struct timespec times[3])
+{
+#ifdef __APPLE__
+  times[0] = st->st_atimespec;
+  times[1] = st->st_mtimespec;
+  times[2] = st->st_ctimespec;
+#else
+  times[0] = st->st_atim;
+  times[1] = st->st_mtim;
+  times[2] = st->st_ctim;
+#endif
+}
+
+static uint64_t
+eio__tree_mix (uint64_t hash, uint64_t value)
+{
+  hash = (hash ^ value) * UINT64_C (0x9e3779b97f4a7c15);
+  return hash ^ hash >> 32;
+}
+
+static uint64_t
+eio__tree_mix_time (uint64_t hash, const struct timespec *time)
+{
+  hash = eio__tree_mix (hash, (uint64_t)time->tv_sec);
+  return eio__tree_mix (hash, (uint64_t)time->tv_nsec);
+}
+
+static int
+eio__tree_is_same (const eio__treeid *a, const eio__treeid *b)
+{
+  return a->dev == b->dev && a->ino == b->ino;
+}
+
+static uint64_t
+eio__tree_hash_id (const eio__treeid *id)
+{
+  return eio__tree_mix (eio__tree_mix (0, (uint64_t)id->dev),
+                        (uint64_t)id->ino);
+}
+
+/* Of a name in a directory, and what has it. When a file loses one of its
+ * names, that changes its status: of one with several it must not count when
+ * that was. Never 0. */
+static uint64_t
+eio__tree_mark (const eio__treeid *in, const char *name,
+                const struct stat *st, int has_names)
+{
+  uint64_t mark = eio__tree_hash_id (in);
+  struct timespec times[3];
+
+  mark = eio__tree_mix (mark, (uint64_t)st->st_dev);
+  mark = eio__tree_mix (mark, (uint64_t)st->st_ino);
+  mark = eio__tree_mix (mark, S_ISDIR (st->st_mode) ? S_IFDIR : st->st_mode);
+  for (; *name; ++name)
+    mark = eio__tree_mix (mark, (unsigned char)*name);
+  if (S_ISDIR (st->st_mode))
+    return mark | 1;
+
+  eio__tree_times (st, times);
+  mark = eio__tree_mix (mark, (uint64_t)st->st_size);
+  mark = eio__tree_mix (mark, (uint64_t)st->st_uid);
+  mark = eio__tree_mix (mark, (uint64_t)st->st_gid);
+  mark = eio__tree_mix_time (mark, &times[1]);
+  return (has_names ? mark : eio__tree_mix_time (mark, &times[2])) | 1;
+}
+
+/* Where a mark is, or belongs. */
+static uint64_t *
+eio__tree_find_mark (const eio__tree *tree, uint64_t mark)
+{
+  size_t i = (size_t)(mark >> 1) & (tree->marks_room - 1);
+
+  while (tree->marks[i] && tree->marks[i] != mark)
+    i = (i + 1) & (tree->marks_room - 1);
+  return &tree->marks[i];
+}
+
+/* Whether it was copied, and is the same still.  [worker] */
+static int
+eio__tree_is_marked (const eio__tree *tree, const eio__treeid *in,
+                     const char *name, const struct stat *st)
+{
+  return *eio__tree_find_mark (tree, eio__tree_mark (in, name, st, 0))
+         || *eio__tree_find_mark (tree, eio__tree_mark (in, name, st, 1));
+}
+
+/* Returns -1 when memory is out. */
+static int
+eio__tree_grow_marks (eio__tree *tree)
+{
+  uint64_t *old = tree->marks;
+  size_t room = tree->marks_room, i;
+  uint64_t *marks = calloc (room ? room * 2 : 256, sizeof *marks);
+
+  if (!marks)
+    return -1;
+  tree->marks = marks;
+  tree->marks_room = room ? room * 2 : 256;
+  for (i = 0; i < room; ++i)
+    if (old[i])
+      *eio__tree_find_mark (tree, old[i]) = old[i];
+  free (old);
+  return 0;
+}
+
+/* [poll thread] */
+static void
+eio__tree_add_mark (eio__tree *tree, const eio__treedir *dir,
+                    const char *name, uint64_t mark)
+{
+  uint64_t *place;
+
+  if (tree->nmarks * 2 >= tree->marks_room && eio__tree_grow_marks (tree))
+    {
+      eio__tree_add_error (tree, dir, name, ENOMEM);
+      return;
+    }
+  place = eio__tree_find_mark (tree, mark);
+  tree->nmarks += !*place;
+  *place = mark;
+}
+
+/* Finds a file that has several names, or adds it. Returns null when memory is
+ * out.  [worker] */
+static eio__treefile *
+eio__tree_find_file (eio__tree *tree, const eio__treeid *id)
+{
+  eio__treefile **slot = &tree->files, *file, *mine = 0;
+  uint64_t hash = eio__tree_hash_id (id);
+
+  for (;;)
+    {
+      file = ecb_load_acquire (*slot);
+      if (!file)
+        {
+          if (!mine)
+            mine = calloc (1, sizeof *mine);
+          if (!mine)
+            return 0;
+          mine->id = *id;
+          if (ecb_cas_seq_cst (*slot, file, mine))
+            return mine;
+        }
+      else if (eio__tree_is_same (&file->id, id))
+        break;
+      else
+        {
+          slot = &file->child[hash & 3];
+          hash = hash >> 2 | hash << 62;
+        }
+    }
+  free (mine);
+  return file;
+}
+
+/* And all below it, which is as deep as a logarithm. */
+static void
+eio__tree_free_files (eio__treefile *file)
+{
+  int i;
+
+  if (!file)
+    return;
+  for (i = 0; i < 4; ++i)
+    eio__tree_free_files (file->child[i]);
+  free (file->path);
+  free (file);
+}
+
+/*****************************************************************************
+ * 5  Reaching a directory [worker]                                          *
  *****************************************************************************/
 
 static void
@@ -663,14 +894,8 @@ eio__tree_identify (int fd, eio__treeid *id, struct stat *st)
   return 0;
 }
 
-static int
-eio__tree_is_same (const eio__treeid *a, const eio__treeid *b)
-{
-  return a->dev == b->dev && a->ino == b->ino;
-}
-
-/* Opens a directory again, by its name, or by another: ENOENT if that is not
- * the same directory any more. */
+/* Opens a directory again, by its name, or by another: ENOENT, or ESTALE for
+ * the target, if that is not the same directory any more. */
 static int
 eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
                   const eio__treefds *in, const char *name,
@@ -697,6 +922,8 @@ eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
     }
   if (i == tree->sides)
     return 0;
+  if (i && errno == ENOENT)
+    errno = ESTALE; /* the target: that is an error */
   eio__tree_close_fds (fds);
   return -1;
 }
@@ -757,7 +984,7 @@ eio__tree_reach_parent (eio__treejob *job, eio__treefds *in)
   else
     {
       res = eio__tree_reopen (job->tree, parent, &job->dir_fds, "..", in);
-      job->lost = res && errno != EMFILE && errno != ENFILE;
+      job->lost = res && !eio__tree_is_starved (errno);
     }
   if (!res)
     job->new_parent_fds = *in;
@@ -789,7 +1016,8 @@ eio__tree_open_new (eio__treejob *job, const eio__treefds *in,
     res = -1;
   if (!res && tree->kind->enter)
     {
-      res = tree->kind->enter (job, in->at[1]);
+      res = dir->entered ? 0 : tree->kind->enter (job, in->at[1]);
+      job->entered = !res;
       for (i = 1; i < tree->sides && !res; ++i)
         {
           fds->at[i] = eio__tree_open_name (
@@ -826,6 +1054,13 @@ eio__tree_reach (eio__treejob *job)
   return 0;
 }
 
+/* Of a job's directory, which is open. */
+static const eio__treeid *
+eio__tree_id_of (const eio__treejob *job)
+{
+  return job->dir->opened ? &job->dir->id[0] : &job->id[0];
+}
+
 /* Whether a link has led back to a directory above. */
 static int
 eio__tree_is_loop (const eio__treejob *job)
@@ -841,7 +1076,7 @@ eio__tree_is_loop (const eio__treejob *job)
 }
 
 /*****************************************************************************
- * 5  Reading a directory [worker]                                           *
+ * 6  Reading a directory [worker]                                           *
  *****************************************************************************/
 
 /* A stream takes a descriptor with it, but shares the position. */
@@ -933,15 +1168,22 @@ eio__tree_fill_batch (eio__treejob *job, eio__treebatch *batch)
     }
 }
 
+static int
+eio__tree_is_to_do (const eio__tree *tree, const eio__treeentry *entry)
+{
+  return entry->fate == EIO__TREE_OPEN_ENTRY
+         && tree->kind->wants (tree, entry);
+}
+
 static void
-eio__tree_work (eio__treejob *job, int from, int to)
+eio__tree_work (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
   eio__treebatch *batch = job->batch;
   int i;
 
-  for (i = from; i < to && !EIO_CANCELLED (&job->req); ++i)
-    if (tree->kind->wants (tree, &batch->entries[i]))
+  for (i = job->from; i < job->to && !EIO_CANCELLED (&job->req); ++i)
+    if (eio__tree_is_to_do (tree, &batch->entries[i]))
       tree->kind->entry (job, batch, i);
 }
 
@@ -970,6 +1212,7 @@ eio__tree_make_batch (eio__treejob *job)
   job->spare = 0;
   memset (batch, 0, offsetof (eio__treebatch, entries));
   batch->dir = job->dir;
+  batch->round = job->round;
   batch->st = st;
   batch->st_room = st_room;
   return batch;
@@ -1026,7 +1269,8 @@ eio__tree_read (eio__treejob *job)
     }
   if (eio__tree_is_little (job, batch))
     {
-      eio__tree_work (job, 0, batch->n);
+      job->to = batch->n;
+      eio__tree_work (job);
       batch->begun = batch->done = batch->n;
     }
   if (job->end)
@@ -1069,7 +1313,7 @@ eio__tree_execute (eio_req *req)
     {
     case EIO__TREE_BEGIN: job->tree->kind->begin (job); break;
     case EIO__TREE_READ: eio__tree_read (job); break;
-    case EIO__TREE_WORK: eio__tree_work (job, job->from, job->to); break;
+    case EIO__TREE_WORK: eio__tree_work (job); break;
     case EIO__TREE_LEAVE: eio__tree_leave (job); break;
     case EIO__TREE_UP:
       if (eio__tree_reach_parent (job, &fds))
@@ -1081,7 +1325,7 @@ eio__tree_execute (eio_req *req)
 }
 
 /*****************************************************************************
- * 6  Going on [poll thread]                                                 *
+ * 7  Going on [poll thread]                                                 *
  *****************************************************************************/
 
 static void eio__tree_settle (eio__tree *tree, eio__treedir *dir);
@@ -1116,6 +1360,7 @@ eio__tree_take_job (eio__tree *tree, int kind, eio__treedir *dir)
   job->tree = tree;
   job->kind = kind;
   job->dir = dir;
+  job->round = tree->round;
   job->base_fds = job->dir_fds = eio__tree_no_fds;
   job->new_parent_fds = job->new_fds = eio__tree_no_fds;
   for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
@@ -1376,11 +1621,61 @@ eio__tree_found (eio__tree *tree, eio__treedir *parent,
       parent->failed = 1;
       return;
     }
+  if (entry->mark)
+    eio__tree_add_mark (tree, parent, name, entry->mark);
   eio__tree_count (tree);
   if (entry->dirent.type == EIO_DT_DIR)
     eio__tree_found_dir (tree, parent, entry, name, st, link);
   else if (tree->entry)
     eio__tree_tell (tree, parent, &entry->dirent, name, st);
+}
+
+static void
+eio__tree_queue_batch (eio__tree *tree, eio__treebatch *batch)
+{
+  batch->next = 0;
+  batch->round = tree->round;
+  *tree->last_slice = batch;
+  tree->last_slice = &batch->next;
+}
+
+/* If entries have to be tried again, that is done at once, or, if they only
+ * wait for files that others are making, after one has been made. */
+static int
+eio__tree_put_back (eio__tree *tree, eio__treebatch *batch)
+{
+  int i = 0;
+
+  while (i < batch->n && !eio__tree_is_to_do (tree, &batch->entries[i]))
+    ++i;
+  if (i == batch->n || eio__tree_is_over (tree))
+    return 0;
+
+  batch->begun = batch->done = i;
+  ++batch->dir->jobs;
+  ++batch->dir->pins;
+  if (batch->round != tree->round || batch->starved)
+    eio__tree_queue_batch (tree, batch);
+  else
+    {
+      batch->next = tree->waiting;
+      tree->waiting = batch;
+    }
+  batch->starved = 0;
+  return 1;
+}
+
+static void
+eio__tree_wake (eio__tree *tree)
+{
+  eio__treebatch *batch;
+
+  ++tree->round;
+  while ((batch = tree->waiting))
+    {
+      tree->waiting = batch->next;
+      eio__tree_queue_batch (tree, batch);
+    }
 }
 
 /* All that was to be done with a batch has been. */
@@ -1389,6 +1684,8 @@ eio__tree_end_batch (eio__tree *tree, eio__treebatch *batch)
 {
   int i;
 
+  if (eio__tree_put_back (tree, batch))
+    return;
   for (i = 0; i < batch->n && !eio__tree_is_over (tree); ++i)
     {
       eio__treeentry *entry = &batch->entries[i];
@@ -1415,6 +1712,27 @@ eio__tree_tell_left (eio__tree *tree, eio__treedir *dir)
   dirent.namelen = (unsigned short)strlen (dir->name);
   dirent.inode = dir->inode;
   eio__tree_tell (tree, dir->parent, &dirent, dir->name, dir->st);
+}
+
+/* After the root, that is all, or something else is to be done with it, which
+ * is as much again. */
+static void
+eio__tree_end_root (eio__tree *tree)
+{
+  eio__treeentry entry;
+
+  tree->root = 0;
+  if (!tree->kind->then || tree->error)
+    {
+      tree->stopped = tree->done = 1;
+      return;
+    }
+  tree->kind = tree->kind->then;
+  tree->sides = 1;
+  ecb_store_count (tree->total, tree->ndone * 2);
+  memset (&entry, 0, sizeof entry);
+  entry.dirent.type = EIO_DT_DIR;
+  eio__tree_found (tree, tree->top, &entry, tree->name, 0, 0);
 }
 
 /* One that has neither children nor jobs is left, or gone; and so on
@@ -1452,27 +1770,25 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
 
       parent->failed |= dir->failed;
       --parent->kids;
-      if (dir == tree->root)
-        tree->stopped = tree->done = 1;
       eio__tree_free_dir (tree, dir);
-      if (tree->root == dir)
-        tree->root = 0;
+      if (parent == tree->top)
+        eio__tree_end_root (tree);
       dir = parent;
     }
 }
 
 /*****************************************************************************
- * 7  Jobs                                                                   *
+ * 8  Jobs                                                                   *
  *****************************************************************************/
 
 /* If descriptors have run out: what can be closed is, and less will be in
  * flight from now on. Returns 0 if it is of no use to try again. */
 static int
-eio__tree_retry (eio__tree *tree, eio__treejob *job)
+eio__tree_retry (eio__tree *tree, int error)
 {
   int freed = tree->ngarbage > 0;
 
-  if (job->error != EMFILE && job->error != ENFILE)
+  if (!eio__tree_is_starved (error))
     return 0;
   tree->may_open = tree->nopen / 2;
   while (tree->nopen > tree->may_open && eio__tree_evict (tree))
@@ -1484,6 +1800,29 @@ eio__tree_retry (eio__tree *tree, eio__treejob *job)
   return tree->running || (freed && ++tree->starved < EIO__TREE_RETRIES);
 }
 
+/* Entries, too, are tried again, as long as that is of use. */
+static void
+eio__tree_retry_entries (eio__tree *tree, eio__treejob *job)
+{
+  eio__treeentry *entry;
+  int i, again;
+
+  if (!job->starved)
+    return;
+  again = eio__tree_retry (tree, job->starved);
+  job->batch->starved |= again;
+  for (i = job->from; i < job->to; ++i)
+    {
+      entry = &job->batch->entries[i];
+      if (entry->fate != EIO__TREE_OPEN_ENTRY || !entry->error)
+        continue;
+      if (again)
+        entry->error = 0;
+      else
+        entry->fate = EIO__TREE_DONE;
+    }
+}
+
 /* For the first time. */
 static void
 eio__tree_opened (eio__tree *tree, eio__treejob *job)
@@ -1493,6 +1832,10 @@ eio__tree_opened (eio__tree *tree, eio__treejob *job)
   dir->id[0] = job->id[0];
   dir->id[1] = job->id[1];
   dir->opened = 1;
+  if (tree->kind->moves)
+    eio__tree_add_mark (
+        tree, dir, 0,
+        eio__tree_mark (&dir->parent->id[0], dir->name, &job->st, 0));
   if (!tree->kind->leaves_open)
     return;
   dir->st = malloc (sizeof *dir->st);
@@ -1510,21 +1853,24 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
 
   if (job->dir_fds.at[0] >= 0 && !dir->opened)
     eio__tree_opened (tree, job);
+  dir->entered |= (unsigned char)job->entered;
+  eio__tree_retry_entries (tree, job);
   job->batch = 0;
   if (batch)
     eio__tree_add_batch (tree, batch);
 
-  if (job->error && !batch && eio__tree_retry (tree, job))
+  if (job->error && !batch && eio__tree_retry (tree, job->error))
     {
       eio__tree_push (tree, dir, EIO__TREE_READ);
       return;
     }
-  if (job->error == ENOENT && !batch)
-    dir->left = 1;
+  if (job->error == ENOENT && !batch
+      && (dir != tree->root || tree->sides == 1))
+    dir->left = 1; /* it has vanished */
   else if (job->error)
     eio__tree_fail (tree, dir, job->error);
-  else if (job->foreign && !tree->entry && tree->sides == 1)
-    eio__tree_fail (tree, dir, EXDEV);
+  else if (job->foreign && tree->kind->foreign_error)
+    eio__tree_fail (tree, dir, tree->kind->foreign_error);
   dir->listed = (unsigned char)(job->end || job->error);
   if (dir->listed && dir->stream)
     {
@@ -1538,9 +1884,7 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
     {
       ++dir->jobs;
       ++dir->pins;
-      batch->next = 0;
-      *tree->last_slice = batch;
-      tree->last_slice = &batch->next;
+      eio__tree_queue_batch (tree, batch);
     }
   if (!dir->listed)
     eio__tree_push (tree, dir, EIO__TREE_READ);
@@ -1551,6 +1895,7 @@ eio__tree_end_work (eio__tree *tree, eio__treejob *job)
 {
   eio__treebatch *batch = job->batch;
 
+  eio__tree_retry_entries (tree, job);
   job->batch = 0;
   batch->done += job->to - job->from;
   if (batch->done == batch->n)
@@ -1567,7 +1912,7 @@ eio__tree_end_leave (eio__tree *tree, eio__treejob *job)
 {
   eio__treedir *dir = job->dir;
 
-  if (job->lost || (job->error && eio__tree_retry (tree, job)))
+  if (job->lost || (job->error && eio__tree_retry (tree, job->error)))
     {
       dir->lost |= (unsigned char)job->lost;
       eio__tree_push (tree, dir, EIO__TREE_LEAVE);
@@ -1601,6 +1946,15 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
       return;
     }
 
+  if (job->moved)
+    {
+      eio__tree_count (tree);
+      tree->stopped = tree->done = 1;
+      return;
+    }
+
+  if (tree->kind->moves)
+    tree->flags |= EIO_COPY_EXCL; /* below the root all is new */
   memset (&entry, 0, sizeof entry);
   entry.dirent.type = (unsigned char)eio__tree_mode_type (job->st.st_mode);
   entry.dirent.namelen = (unsigned short)strlen (tree->name);
@@ -1624,8 +1978,10 @@ eio__tree_finish_job (eio_req *req)
     return 0;
 
   --tree->running;
-  if (!job->error)
+  if (!job->error && !job->starved)
     tree->starved = 0;
+  if (job->made)
+    eio__tree_wake (tree);
   if (job->kind == EIO__TREE_BEGIN)
     {
       eio__tree_end_begin (tree, job);
@@ -1673,7 +2029,7 @@ eio__tree_destroy_job (eio_req *req)
 }
 
 /*****************************************************************************
- * 8  Groups                                                                 *
+ * 9  Groups                                                                 *
  *****************************************************************************/
 
 static int
@@ -1688,7 +2044,7 @@ eio__tree_finish (eio_req *grp)
       grp->result = tree->error ? -1 : 0;
       grp->errorno = tree->error;
     }
-  ecb_store_relaxed (tree->complete, 1);
+  ecb_store_count (tree->total, tree->ndone);
   return tree->cb ? tree->cb (grp) : 0;
 }
 
@@ -1714,6 +2070,8 @@ eio__tree_destroy (eio_req *grp)
     close (tree->garbage[--tree->ngarbage]);
   for (i = 0; i < tree->nerrors; ++i)
     free (tree->errors[i].path);
+  eio__tree_free_files (tree->files);
+  free (tree->marks);
   free (tree->errors);
   free (tree->path);
   free (tree->given);
@@ -1821,7 +2179,7 @@ eio__tree_start (eio__tree *tree, int error)
 }
 
 /*****************************************************************************
- * 9  Removing                                                               *
+ * 10  Removing                                                              *
  *****************************************************************************/
 
 /* Opens what the last names of the paths are in. */
@@ -1933,11 +2291,12 @@ static const eio__treekind eio__rmtree_kind = {
   .entry = eio__rmtree_entry,
   .wants = eio__rmtree_wants,
   .leave = eio__rmtree_leave,
-  .unopened = eio__rmtree_unopened
+  .unopened = eio__rmtree_unopened,
+  .foreign_error = EXDEV
 };
 
 /*****************************************************************************
- * 10  Walking                                                               *
+ * 11  Walking                                                               *
  *****************************************************************************/
 
 /* Of what a link leads to, if it leads anywhere and is to be followed. */
@@ -2001,13 +2360,17 @@ static const eio__treekind eio__walk_kind = {
 };
 
 /*****************************************************************************
- * 11  Copying [worker]                                                      *
+ * 12  Copying [worker]                                                      *
  *                                                                           *
  * The library's own eio_copy follows links, which somebody may put in the   *
  * place of a file; here everything is by descriptor, or refuses links.      *
  *****************************************************************************/
 
-enum { EIO__CPTREE_CHUNK = 1024 * 1024 };
+enum
+{
+  EIO__CPTREE_FD_FLAGS
+  = EIO_COPY_ARCHIVE | EIO_COPY_SYNC | EIO_COPY_CLONE_ONLY
+};
 
 /* What is not allowed, or not possible there, is left out. */
 static int
@@ -2015,173 +2378,6 @@ eio__cptree_forgives (int error)
 {
   return error == EPERM || error == ENOSYS || error == ENOTSUP
          || error == EOPNOTSUPP;
-}
-
-static void
-eio__cptree_times (const struct stat *st, struct timespec times[2])
-{
-#ifdef __APPLE__
-  times[0] = st->st_atimespec;
-  times[1] = st->st_mtimespec;
-#else
-  times[0] = st->st_atim;
-  times[1] = st->st_mtim;
-#endif
-}
-
-/* Has the target share the source's blocks. */
-static int
-eio__cptree_clone (int in, int out)
-{
-#if defined __linux__ && defined _IOW
-  int res = ioctl (out, _IOW (0x94, 9, int), (void *)(intptr_t)in);
-
-  if (res < 0 && errno == ENOTTY)
-    errno = EOPNOTSUPP;
-  return res;
-#else
-  (void)in, (void)out;
-  errno = ENOSYS;
-  return -1;
-#endif
-}
-
-/* The next bytes from offset on that are no hole; to where the hole begins.
- * Returns 0, or -1 if there are none. */
-static int
-eio__cptree_find_data (int in, off_t offset, off_t size, off_t *data,
-                       off_t *hole)
-{
-  *data = offset;
-  *hole = size;
-#if defined SEEK_DATA && defined SEEK_HOLE
-  *data = lseek (in, offset, SEEK_DATA);
-  if (*data < 0)
-    {
-      if (errno == ENXIO)
-        return -1;
-      *data = offset;
-      return 0;
-    }
-  *hole = lseek (in, *data, SEEK_HOLE);
-  if (*hole < 0 || *hole > size)
-    *hole = size;
-#endif
-  return *data < size ? 0 : -1;
-}
-
-/* Returns 1 if the source ended before. */
-static int
-eio__cptree_range (eio__treejob *job, int in, int out, off_t offset, off_t end)
-{
-  if (lseek (out, offset, SEEK_SET) < 0)
-    return -1;
-  while (offset < end)
-    {
-      off_t left = end - offset;
-      eio_ssize_t n = eio_sendfile_sync (
-          out, in, offset,
-          left < EIO__CPTREE_CHUNK ? (size_t)left : EIO__CPTREE_CHUNK);
-
-      if (n < 0 && errno != EINTR)
-        return -1;
-      if (!n)
-        return 1;
-      if (EIO_CANCELLED (&job->req))
-        {
-          errno = ECANCELED;
-          return -1;
-        }
-      if (n > 0)
-        {
-          offset += n;
-          ecb_add_relaxed (job->tree->bytes, (uint64_t)n);
-        }
-    }
-  return 0;
-}
-
-/* Holes stay holes. What does not tell its size, as in /proc, is read to its
- * end. */
-static int
-eio__cptree_data (eio__treejob *job, int in, int out, off_t size)
-{
-  off_t offset = 0, data, hole;
-  int res = 0;
-
-  if (!eio__cptree_clone (in, out))
-    return 0;
-  if (job->tree->flags & EIO_COPY_CLONE_ONLY)
-    return -1;
-  if (!size)
-    {
-      while (!res)
-        {
-          res = eio__cptree_range (job, in, out, offset,
-                                   offset + EIO__CPTREE_CHUNK);
-          offset += EIO__CPTREE_CHUNK;
-        }
-      return res < 0 ? -1 : 0;
-    }
-
-  while (!res && offset < size
-         && !eio__cptree_find_data (in, offset, size, &data, &hole))
-    {
-      res = eio__cptree_range (job, in, out, data, hole);
-      offset = hole;
-    }
-  return res ? res > 0 ? 0 : -1 : ftruncate (out, size);
-}
-
-#if HAVE_XATTR
-static int
-eio__cptree_xattr (int in, int out, const char *name)
-{
-  ssize_t n = fgetxattr (in, name, 0, 0);
-  char *value;
-  int res = -1, saved;
-
-  if (n < 0)
-    return errno == ENODATA || eio__cptree_forgives (errno) ? 0 : -1;
-  value = malloc ((size_t)n + 1);
-  if (!value)
-    return -1;
-  n = fgetxattr (in, name, value, (size_t)n);
-  if (n >= 0)
-    res = fsetxattr (out, name, value, (size_t)n, 0);
-  saved = errno;
-  free (value);
-  errno = saved;
-  return res && !eio__cptree_forgives (errno) ? -1 : 0;
-}
-#endif
-
-static int
-eio__cptree_xattrs (int in, int out)
-{
-#if HAVE_XATTR
-  ssize_t n = flistxattr (in, 0, 0), i;
-  char *names;
-  int res = 0, saved;
-
-  if (n <= 0)
-    return n && !eio__cptree_forgives (errno) ? -1 : 0;
-  names = malloc ((size_t)n);
-  if (!names)
-    return -1;
-  n = flistxattr (in, names, (size_t)n);
-  if (n < 0)
-    res = -1;
-  for (i = 0; i < n && !res; i += (ssize_t)strlen (names + i) + 1)
-    res = eio__cptree_xattr (in, out, names + i);
-  saved = errno;
-  free (names);
-  errno = saved;
-  return res;
-#else
-  (void)in, (void)out;
-  return 0;
-#endif
 }
 
 /* What changes hands without its owner must not be executed as that. */
@@ -2197,39 +2393,30 @@ eio__cptree_mode (const struct stat *from, uid_t uid, gid_t gid)
   return mode;
 }
 
-/* Of a file or a directory. In this order: a new owner loses attributes, and
- * some cannot be written once the mode forbids it. */
-static int
-eio__cptree_status (const eio__tree *tree, int in, int out,
-                    const struct stat *from)
+/* What is copied: a name in a directory of the source, and of the target. */
+typedef struct
 {
-  struct timespec times[2];
-  struct stat to;
+  int from, to;
+  const char *name, *to_name;
+  int in; /* a file, open; or -1 */
+  struct stat st;
+} eio__cptree_item;
 
-  if (tree->flags & EIO_COPY_OWNER
-      && fchown (out, from->st_uid, from->st_gid)
-      && fchown (out, (uid_t)-1, from->st_gid)
-      && !eio__cptree_forgives (errno))
-    return -1;
-  if ((tree->flags & EIO_COPY_XATTR && eio__cptree_xattrs (in, out))
-      || fstat (out, &to))
-    return -1;
-  if (fchmod (out, eio__cptree_mode (from, to.st_uid, to.st_gid))
-      && !eio__cptree_forgives (errno))
-    return -1;
-  eio__cptree_times (from, times);
-  if (tree->flags & EIO_COPY_TIMES && futimens (out, times)
-      && !eio__cptree_forgives (errno))
-    return -1;
-  return tree->flags & EIO_COPY_SYNC ? fsync (out) : 0;
+/* Has a directory brought to the disk, if that is wanted. */
+static int
+eio__cptree_sync (const eio__tree *tree, int fd)
+{
+  return tree->flags & EIO_COPY_SYNC ? fsync (fd) : 0;
 }
 
-/* The same of a name: a link, or a special file. */
+/* Owner, mode and times of a link, or a special file. */
 static int
-eio__cptree_name_status (const eio__tree *tree, int to, const char *name,
-                         const struct stat *from)
+eio__cptree_name_status (const eio__tree *tree, const eio__cptree_item *item)
 {
-  struct timespec times[2];
+  const struct stat *from = &item->st;
+  const char *name = item->to_name;
+  int to = item->to;
+  struct timespec times[3];
   struct stat st;
 
   if (tree->flags & EIO_COPY_OWNER
@@ -2244,7 +2431,7 @@ eio__cptree_name_status (const eio__tree *tree, int to, const char *name,
                    AT_SYMLINK_NOFOLLOW)
       && !eio__cptree_forgives (errno))
     return -1;
-  eio__cptree_times (from, times);
+  eio__tree_times (from, times);
   return tree->flags & EIO_COPY_TIMES
                  && utimensat (to, name, times, AT_SYMLINK_NOFOLLOW)
                  && !eio__cptree_forgives (errno)
@@ -2283,16 +2470,16 @@ eio__cptree_create (const eio__tree *tree, int to, const char *name)
 
 /* A target that is not complete is removed. */
 static int
-eio__cptree_file_to (eio__treejob *job, int in, const struct stat *st, int to,
-                     const char *name)
+eio__cptree_file (eio__treejob *job, const eio__cptree_item *item)
 {
-  int out = eio__cptree_create (job->tree, to, name), res, saved;
+  eio__tree *tree = job->tree;
+  int out = eio__cptree_create (tree, item->to, item->to_name), res, saved;
 
   if (out < 0)
     return -1;
-  res = eio__cptree_data (job, in, out, st->st_size);
-  if (!res)
-    res = eio__cptree_status (job->tree, in, out, st);
+  res = eio_copy_fd_sync (item->in, out, &item->st,
+                          tree->flags & EIO__CPTREE_FD_FLAGS, &job->req,
+                          &tree->bytes);
   saved = errno;
   if (close (out) && !res && errno != EINTR)
     {
@@ -2300,51 +2487,22 @@ eio__cptree_file_to (eio__treejob *job, int in, const struct stat *st, int to,
       res = -1;
     }
   if (res)
-    unlinkat (to, name, 0);
+    unlinkat (item->to, item->to_name, 0);
   errno = saved;
   return res;
 }
 
-/* The name of what is copied, in directories of the source and target. */
-typedef struct
-{
-  int from, to;
-  const char *name, *to_name;
-} eio__cptree_place;
-
-/* Opens it without waiting for anybody. What is no file any more has
- * vanished: -2. */
 static int
-eio__cptree_file (eio__treejob *job, const eio__cptree_place *p)
+eio__cptree_link (const eio__tree *tree, const eio__cptree_item *item)
 {
-  struct stat st;
-  int res, in = openat (p->from, p->name,
-                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
-                            | O_CLOEXEC);
-
-  if (in < 0)
-    return errno == ENOENT || errno == ELOOP ? -2 : -1;
-  res = fstat (in, &st);
-  if (!res)
-    res = S_ISREG (st.st_mode)
-              ? eio__cptree_file_to (job, in, &st, p->to, p->to_name)
-              : -2;
-  eio__tree_close_quietly (in);
-  return res;
-}
-
-static int
-eio__cptree_link (const eio__tree *tree, const eio__cptree_place *p,
-                  const struct stat *st)
-{
-  size_t size = st->st_size > 0 ? (size_t)st->st_size + 2 : 8192;
+  size_t size = item->st.st_size > 0 ? (size_t)item->st.st_size + 2 : 8192;
   char *text = malloc (size);
   ssize_t n;
   int res = -1, saved;
 
   if (!text)
     return -1;
-  n = readlinkat (p->from, p->name, text, size);
+  n = readlinkat (item->from, item->name, text, size);
   if (n < 0 && (errno == ENOENT || errno == EINVAL))
     res = -2;
   else if (n == (ssize_t)size)
@@ -2352,46 +2510,218 @@ eio__cptree_link (const eio__tree *tree, const eio__cptree_place *p,
   else if (n >= 0)
     {
       text[n] = 0;
-      res = symlinkat (text, p->to, p->to_name);
+      res = symlinkat (text, item->to, item->to_name);
       if (res && errno == EEXIST
-          && !eio__cptree_make_room (tree, p->to, p->to_name))
-        res = symlinkat (text, p->to, p->to_name);
+          && !eio__cptree_make_room (tree, item->to, item->to_name))
+        res = symlinkat (text, item->to, item->to_name);
     }
   saved = errno;
   free (text);
   errno = saved;
-  return res ? res : eio__cptree_name_status (tree, p->to, p->to_name, st);
+  return res ? res : eio__cptree_name_status (tree, item);
 }
 
 static int
-eio__cptree_node (const eio__tree *tree, const eio__cptree_place *p,
-                  const struct stat *st)
+eio__cptree_node (const eio__tree *tree, const eio__cptree_item *item)
 {
-  mode_t mode = (st->st_mode & S_IFMT) | 0600;
-  int res = mknodat (p->to, p->to_name, mode, st->st_rdev);
+  mode_t mode = (item->st.st_mode & S_IFMT) | 0600;
+  int res = mknodat (item->to, item->to_name, mode, item->st.st_rdev);
 
   if (res && errno == EEXIST
-      && !eio__cptree_make_room (tree, p->to, p->to_name))
-    res = mknodat (p->to, p->to_name, mode, st->st_rdev);
-  return res ? -1 : eio__cptree_name_status (tree, p->to, p->to_name, st);
+      && !eio__cptree_make_room (tree, item->to, item->to_name))
+    res = mknodat (item->to, item->to_name, mode, item->st.st_rdev);
+  return res ? -1 : eio__cptree_name_status (tree, item);
 }
 
-/* Copies all but a directory. Sets *type. Returns 0, -1 with errno, or -2 if
- * it has vanished. */
 static int
-eio__cptree_copy (eio__treejob *job, const eio__cptree_place *p, int *type)
+eio__cptree_make (eio__treejob *job, const eio__cptree_item *item)
 {
+  return S_ISREG (item->st.st_mode)   ? eio__cptree_file (job, item)
+         : S_ISLNK (item->st.st_mode) ? eio__cptree_link (job->tree, item)
+                                      : eio__cptree_node (job->tree, item);
+}
+
+/* --- files with several names -------------------------------------------- */
+
+/* The descriptor of what a first copy is in, by names from the root's copy
+ * down: links are not followed. */
+static int
+eio__cptree_open_first (const eio__treejob *job, const eio__treefile *file)
+{
+  const eio__treedir *root = job->tree->root;
+  const char *name = file->path;
+  int fd = eio__tree_open_name (
+      job->dir == root ? job->dir_fds.at[1] : root->fds.at[1], ".", 0);
+
+  for (; fd >= 0 && name < file->name; name += strlen (name) + 1)
+    {
+      int next = eio__tree_open_name (fd, name, 0);
+
+      eio__tree_close_quietly (fd);
+      fd = next;
+    }
+  return fd;
+}
+
+/* The link may be one to something else that was put there meanwhile. */
+static int
+eio__cptree_link_first (const eio__treejob *job, const eio__cptree_item *item,
+                        const eio__treefile *file)
+{
+  int in = eio__cptree_open_first (job, file), res;
   struct stat st;
 
-  if (*type == EIO_DT_REG)
-    return eio__cptree_file (job, p);
-  if (fstatat (p->from, p->name, &st, AT_SYMLINK_NOFOLLOW))
-    return errno == ENOENT ? -2 : -1;
-  *type = eio__tree_mode_type (st.st_mode);
-  return S_ISDIR (st.st_mode)   ? 0
-         : S_ISREG (st.st_mode) ? eio__cptree_file (job, p)
-         : S_ISLNK (st.st_mode) ? eio__cptree_link (job->tree, p, &st)
-                                : eio__cptree_node (job->tree, p, &st);
+  if (in < 0)
+    return -1;
+  res = linkat (in, file->name, item->to, item->to_name, 0);
+  if (res && errno == EEXIST
+      && !eio__cptree_make_room (job->tree, item->to, item->to_name))
+    res = linkat (in, file->name, item->to, item->to_name, 0);
+  if (!res)
+    res = fstatat (item->to, item->to_name, &st, AT_SYMLINK_NOFOLLOW);
+  if (!res && (st.st_dev != file->copy.dev || st.st_ino != file->copy.ino))
+    {
+      unlinkat (item->to, item->to_name, 0);
+      errno = ESTALE;
+      res = -1;
+    }
+  eio__tree_close_quietly (in);
+  return res;
+}
+
+/* Sets where the first copy will be, from the root's down. */
+static int
+eio__cptree_name_first (const eio__treejob *job, const eio__cptree_item *item,
+                        eio__treefile *file)
+{
+  const eio__tree *tree = job->tree;
+  size_t skip
+      = eio__tree_build_path (tree, job->dir, item->name, 0)
+        - eio__tree_build_path (tree, tree->root, item->name, 0)
+        + strlen (item->name);
+  char *path = eio__tree_make_path (tree, job->dir, item->name), *c;
+
+  if (!path)
+    return -1;
+  memmove (path, path + strlen (path) - skip, skip + 1);
+  for (c = file->name = file->path = path; *c; ++c)
+    if (*c == '/')
+      {
+        *c = 0;
+        file->name = c + 1;
+      }
+  return 0;
+}
+
+static int
+eio__cptree_make_first (eio__treejob *job, const eio__cptree_item *item,
+                        eio__treefile *file)
+{
+  int res = eio__cptree_name_first (job, item, file), saved;
+  struct stat st;
+
+  if (!res)
+    res = eio__cptree_make (job, item);
+  if (!res)
+    res = fstatat (item->to, item->to_name, &st, AT_SYMLINK_NOFOLLOW);
+  saved = errno;
+  if (!res)
+    {
+      file->copy.dev = st.st_dev;
+      file->copy.ino = st.st_ino;
+    }
+  else
+    {
+      free (file->path);
+      file->path = 0;
+    }
+
+  /* With eio__cptree_shared's load and exchange. */
+  ecb_store_release (file->state, res ? EIO__TREE_UNMADE : EIO__TREE_MADE);
+  job->made = 1;
+  errno = saved;
+  return res;
+}
+
+/* Whether it is no fault that there is no link. */
+static int
+eio__cptree_needs_no_link (int error)
+{
+  return error == EMLINK || error == EXDEV || error == EACCES
+         || error == ENOENT || error == ESTALE || error == ENOTDIR
+         || error == ELOOP || eio__cptree_forgives (error);
+}
+
+/* One of the names of a file: the first becomes a file, the others links to
+ * that, or files of their own where links cannot be. -3: it is being made. */
+static int
+eio__cptree_shared (eio__treejob *job, const eio__cptree_item *item)
+{
+  const eio__treeid id = { item->st.st_dev, item->st.st_ino };
+  eio__treefile *file = eio__tree_find_file (job->tree, &id);
+  int state = EIO__TREE_UNMADE;
+
+  if (!file)
+    return -1;
+  while (state == EIO__TREE_UNMADE)
+    if (ecb_cas_seq_cst (file->state, state, EIO__TREE_MAKING))
+      return eio__cptree_make_first (job, item, file);
+  if (state == EIO__TREE_MAKING)
+    return -3;
+  (void)ecb_load_acquire (file->state);
+  if (!eio__cptree_link_first (job, item, file))
+    return 0;
+  return eio__cptree_needs_no_link (errno) ? eio__cptree_make (job, item) : -1;
+}
+
+/* --- entries ------------------------------------------------------------- */
+
+/* Looks at what is to be copied, and opens a file, without waiting for anybody.
+ * What is no file any more has vanished: -2. */
+static int
+eio__cptree_look (eio__cptree_item *item, int type)
+{
+  int res = -2;
+
+  item->in = -1;
+  if (type != EIO_DT_REG)
+    {
+      if (fstatat (item->from, item->name, &item->st, AT_SYMLINK_NOFOLLOW))
+        return errno == ENOENT ? -2 : -1;
+      if (!S_ISREG (item->st.st_mode))
+        return 0;
+    }
+  item->in = openat (item->from, item->name,
+                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
+                         | O_CLOEXEC);
+  if (item->in < 0)
+    return errno == ENOENT || errno == ELOOP ? -2 : -1;
+  if (fstat (item->in, &item->st))
+    res = -1;
+  else if (S_ISREG (item->st.st_mode))
+    return 0;
+  eio__tree_close_quietly (item->in);
+  return res;
+}
+
+/* Copies all but a directory. Returns 0, -1 with errno, -2 if it has vanished,
+ * or -3 if it has to be tried again. */
+static int
+eio__cptree_copy (eio__treejob *job, eio__cptree_item *item, int type)
+{
+  const eio__tree *tree = job->tree;
+  int res = eio__cptree_look (item, type);
+
+  if (res || S_ISDIR (item->st.st_mode))
+    return res;
+  if (job->dir && item->st.st_nlink > 1
+      && (tree->flags & EIO_COPY_ARCHIVE) == EIO_COPY_ARCHIVE)
+    res = eio__cptree_shared (job, item);
+  else
+    res = eio__cptree_make (job, item);
+  if (item->in >= 0)
+    eio__tree_close_quietly (item->in);
+  return res;
 }
 
 static void
@@ -2399,54 +2729,102 @@ eio__cptree_entry (eio__treejob *job, eio__treebatch *batch, int i)
 {
   eio__treeentry *entry = &batch->entries[i];
   const char *name = batch->names + entry->dirent.nameofs;
-  const eio__cptree_place place
-      = { job->dir_fds.at[0], job->dir_fds.at[1], name, name };
-  int type = entry->dirent.type;
-  int res = eio__cptree_copy (job, &place, &type);
+  eio__cptree_item item;
+  int res;
 
-  entry->dirent.type = (unsigned char)type;
-  entry->fate = res == -2 ? EIO__TREE_GONE : EIO__TREE_DONE;
+  item.from = job->dir_fds.at[0];
+  item.to = job->dir_fds.at[1];
+  item.name = item.to_name = name;
+  res = eio__cptree_copy (job, &item, entry->dirent.type);
+  if (res == -3)
+    return;
   if (res == -1)
     entry->error = errno == ENOENT ? ESTALE : errno; /* of the target */
+  if (res == -1 && eio__tree_is_starved (errno))
+    {
+      job->starved = errno;
+      return;
+    }
+  entry->fate = res == -2 ? EIO__TREE_GONE : EIO__TREE_DONE;
+  if (res)
+    return;
+  entry->dirent.type = (unsigned char)eio__tree_mode_type (item.st.st_mode);
+  if (job->tree->kind->moves && entry->dirent.type != EIO_DT_DIR)
+    entry->mark = eio__tree_mark (eio__tree_id_of (job), name, &item.st,
+                                  item.st.st_nlink > 1);
 }
 
+/* What is no directory. */
 static int
-eio__cptree_try_begin (eio__treejob *job)
+eio__cptree_begin_file (eio__treejob *job, eio__cptree_item *item)
 {
   const eio__tree *tree = job->tree;
-  eio__treefds *in = &job->new_parent_fds;
-  eio__cptree_place place;
+  int res;
+
+  item->from = job->new_parent_fds.at[0];
+  item->to = job->new_parent_fds.at[1];
+  item->name = tree->name;
+  item->to_name = tree->to_name;
+  res = eio__cptree_copy (job, item, eio__tree_mode_type (job->st.st_mode));
+  if (res == -2 || (!res && S_ISDIR (item->st.st_mode)))
+    {
+      errno = ENOENT;
+      return -1;
+    }
+  return res || eio__cptree_sync (tree, item->to) ? -1 : 0;
+}
+
+/* Opens what both are in, and looks at the source: the target must not be the
+ * same, and only names of directories end in slashes. */
+static int
+eio__cptree_open (eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treefds *in = &job->new_parent_fds;
   struct stat st;
-  int type, res;
 
   if (eio__tree_open_top (job)
       || fstatat (in->at[0], tree->name, &job->st, AT_SYMLINK_NOFOLLOW))
     return -1;
-  type = eio__tree_mode_type (job->st.st_mode);
-  if (type == EIO_DT_DIR)
-    return 0;
-  errno = ENOTDIR;
-  if (eio__tree_had_slash (tree->given) || eio__tree_had_slash (tree->to_given))
-    return -1;
-  errno = EINVAL;
   if (!fstatat (in->at[1], tree->to_name, &st, AT_SYMLINK_NOFOLLOW)
       && st.st_dev == job->st.st_dev && st.st_ino == job->st.st_ino)
-    return -1;
-  place.from = in->at[0];
-  place.to = in->at[1];
-  place.name = tree->name;
-  place.to_name = tree->to_name;
-  res = eio__cptree_copy (job, &place, &type);
-  if (res == -2)
-    errno = ENOENT;
-  return res;
+    {
+      errno = EINVAL;
+      return -1;
+    }
+  errno = ENOTDIR;
+  return !S_ISDIR (job->st.st_mode)
+                 && (eio__tree_had_slash (tree->given)
+                     || eio__tree_had_slash (tree->to_given))
+             ? -1
+             : 0;
 }
 
 static void
 eio__cptree_begin (eio__treejob *job)
 {
-  if (!job->error && eio__cptree_try_begin (job))
+  eio__cptree_item item;
+
+  if (!job->error
+      && (eio__cptree_open (job)
+          || (!S_ISDIR (job->st.st_mode)
+              && eio__cptree_begin_file (job, &item))))
     job->error = errno;
+}
+
+/* Only the root of what is moved may take the place of a directory, which has
+ * to be empty. */
+static int
+eio__cptree_make_dir (const eio__treejob *job, int in, const char *name)
+{
+  const eio__tree *tree = job->tree;
+
+  if (!mkdirat (in, name, 0700))
+    return 0;
+  if (errno == EEXIST && job->dir == tree->root && tree->replaces
+      && !unlinkat (in, name, AT_REMOVEDIR))
+    return mkdirat (in, name, 0700);
+  return -1;
 }
 
 /* The directory that is being made is not copied into itself, nor one onto
@@ -2462,7 +2840,7 @@ eio__cptree_enter (eio__treejob *job, int in)
   errno = EINVAL;
   if (dir != tree->root && eio__tree_is_same (&job->id[0], &tree->root->id[1]))
     return -1;
-  if (!mkdirat (in, name, 0700))
+  if (!eio__cptree_make_dir (job, in, name))
     return 0;
   if (errno == ENOENT)
     errno = ESTALE;
@@ -2480,12 +2858,15 @@ eio__cptree_enter (eio__treejob *job, int in)
 static int
 eio__cptree_leave (eio__treejob *job, int parent_fd)
 {
-  const struct stat *st = job->dir->st;
+  const eio__tree *tree = job->tree;
+  const eio__treedir *dir = job->dir;
 
   (void)parent_fd;
-  return !st ? 0
-             : eio__cptree_status (job->tree, job->dir_fds.at[0],
-                                   job->dir_fds.at[1], st);
+  if (dir->st
+      && eio_copy_fd_sync (job->dir_fds.at[0], job->dir_fds.at[1], dir->st,
+                           tree->flags & EIO__CPTREE_FD_FLAGS, &job->req, 0))
+    return -1;
+  return dir == tree->root ? eio__cptree_sync (tree, tree->top->fds.at[1]) : 0;
 }
 
 static const eio__treekind eio__cptree_kind = {
@@ -2499,13 +2880,210 @@ static const eio__treekind eio__cptree_kind = {
 };
 
 /*****************************************************************************
- * 12  Public functions                                                      *
+ * 13  Moving [worker]                                                       *
+ *                                                                           *
+ * By a new name, or else by copying and then removing what was copied: the  *
+ * marks tell what that is.                                                  *
+ *****************************************************************************/
+
+/* Renames to a name that nothing has. Where the system does not see to that,
+ * the name is taken first by something that may be replaced: what it is renamed
+ * onto is ours, or a directory and empty. */
+static int
+eio__mvtree_rename_new (const eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treefds *in = &job->new_parent_fds;
+  int is_dir = S_ISDIR (job->st.st_mode), fd, res;
+
+#if HAVE_RENAMEAT2 && defined SYS_renameat2
+  res = (int)syscall (SYS_renameat2, in->at[0], tree->name, in->at[1],
+                      tree->to_name, EIO_RENAME_NOREPLACE);
+  if (!res || (errno != ENOSYS && errno != EINVAL && errno != EPERM))
+    return res;
+#endif
+  if (is_dir)
+    res = mkdirat (in->at[1], tree->to_name, 0700);
+  else
+    {
+      fd = openat (in->at[1], tree->to_name,
+                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+      res = fd < 0 ? -1 : close (fd);
+    }
+  if (res)
+    return -1;
+  res = renameat (in->at[0], tree->name, in->at[1], tree->to_name);
+  if (res)
+    {
+      int saved = errno;
+
+      unlinkat (in->at[1], tree->to_name, is_dir ? AT_REMOVEDIR : 0);
+      errno = saved;
+    }
+  return res;
+}
+
+/* Says EBUSY of what is not, or not any more, as it was copied. */
+static int
+eio__mvtree_check (int is_same)
+{
+  errno = EBUSY;
+  return is_same ? 0 : -1;
+}
+
+/* Of what is no directory. */
+static int
+eio__mvtree_file (eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treeid none = { 0, 0 };
+  int in = job->new_parent_fds.at[0];
+  eio__cptree_item item;
+  struct stat now;
+
+  if (eio__cptree_begin_file (job, &item)
+      || fstatat (in, tree->name, &now, AT_SYMLINK_NOFOLLOW)
+      || eio__mvtree_check (eio__tree_mark (&none, "", &item.st, 0)
+                            == eio__tree_mark (&none, "", &now, 0)))
+    return -1;
+  return unlinkat (in, tree->name, 0);
+}
+
+static int
+eio__mvtree_try_begin (eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treefds *in = &job->new_parent_fds;
+
+  if (eio__cptree_open (job))
+    return -1;
+  if (tree->replaces
+          ? renameat (in->at[0], tree->name, in->at[1], tree->to_name)
+          : eio__mvtree_rename_new (job))
+    {
+      if (errno != EXDEV)
+        return -1;
+      if (S_ISDIR (job->st.st_mode))
+        return 0; /* to be copied */
+      if (eio__mvtree_file (job))
+        return -1;
+    }
+  job->moved = 1;
+  return eio__cptree_sync (tree, in->at[1])
+                 || eio__cptree_sync (tree, in->at[0])
+             ? -1
+             : 0;
+}
+
+static void
+eio__mvtree_begin (eio__treejob *job)
+{
+  if (!job->error && eio__mvtree_try_begin (job))
+    job->error = errno;
+}
+
+/* A directory is left to others. */
+static void
+eio__mvtree_entry (eio__treejob *job, eio__treebatch *batch, int i)
+{
+  eio__treeentry *entry = &batch->entries[i];
+  const char *name = batch->names + entry->dirent.nameofs;
+  int in = job->dir_fds.at[0], is_dir = 0;
+  struct stat st;
+  int res = fstatat (in, name, &st, AT_SYMLINK_NOFOLLOW);
+
+  entry->fate = EIO__TREE_DONE;
+  if (!res)
+    {
+      is_dir = S_ISDIR (st.st_mode);
+      entry->dirent.type = (unsigned char)eio__tree_mode_type (st.st_mode);
+    }
+  if (!res && !is_dir)
+    res = eio__mvtree_check (eio__tree_is_marked (
+        job->tree, eio__tree_id_of (job), name, &st));
+  if (!res && !is_dir)
+    res = unlinkat (in, name, 0);
+  if (res && errno == ENOENT)
+    entry->fate = EIO__TREE_GONE;
+  else if (res)
+    entry->error = errno;
+}
+
+/* Only what has been copied is entered, and removed. */
+static int
+eio__mvtree_enter (eio__treejob *job, int in)
+{
+  const eio__treedir *dir = job->dir;
+
+  (void)in;
+  return eio__mvtree_check (eio__tree_is_marked (
+      job->tree, &dir->parent->id[0], dir->name, &job->st));
+}
+
+static int
+eio__mvtree_leave (eio__treejob *job, int parent_fd)
+{
+  const eio__tree *tree = job->tree;
+
+  if (eio__rmtree_leave (job, parent_fd))
+    return -1;
+  return job->dir == tree->root ? eio__cptree_sync (tree, parent_fd) : 0;
+}
+
+static const eio__treekind eio__mvtree_rest = {
+  .entry = eio__mvtree_entry,
+  .wants = eio__rmtree_wants,
+  .enter = eio__mvtree_enter,
+  .leave = eio__mvtree_leave,
+  .foreign_error = EXDEV
+};
+
+static const eio__treekind eio__mvtree_kind = {
+  .begin = eio__mvtree_begin,
+  .entry = eio__cptree_entry,
+  .wants = eio__rmtree_wants,
+  .enter = eio__cptree_enter,
+  .leave = eio__cptree_leave,
+  .leaves_open = 1,
+  .unopened = eio__walk_unopened,
+  .foreign_error = EXDEV,
+  .moves = 1,
+  .then = &eio__mvtree_rest
+};
+
+/*****************************************************************************
+ * 14  Public functions                                                      *
  *****************************************************************************/
 
 static int
 eio__tree_path_error (const char *path)
 {
   return !path ? EINVAL : !*path ? ENOENT : 0;
+}
+
+static eio_req *
+eio__cptree_start (const eio__treekind *kind, const char *path,
+                   const char *new_path, int flags, unsigned int maxreq,
+                   eio_cb cb, void *data)
+{
+  const int known = EIO__CPTREE_FD_FLAGS | EIO_COPY_EXCL | EIO_TREE_XDEV;
+  eio__tree *tree = eio__tree_make (kind, path, new_path ? new_path : "",
+                                    maxreq, cb, data);
+  int error = eio__tree_path_error (path);
+
+  if (!tree)
+    return 0;
+  if (!error)
+    error = eio__tree_path_error (new_path);
+  if (!error
+      && (!*tree->name || !*tree->to_name || flags & ~known
+          || (kind->moves && (eio__tree_is_dot (tree->name)
+                              || eio__tree_is_dot (tree->to_name)))))
+    error = EINVAL;
+  tree->flags = flags | (kind->moves ? EIO_COPY_ARCHIVE : 0);
+  tree->replaces = kind->moves && !(flags & EIO_COPY_EXCL);
+  tree->xdev = flags & EIO_TREE_XDEV;
+  return eio__tree_start (tree, error);
 }
 
 eio_req *
@@ -2530,22 +3108,16 @@ eio_req *
 eio_cptree (const char *path, const char *new_path, int flags,
             unsigned int maxreq, eio_cb cb, void *data)
 {
-  const int known = EIO_COPY_EXCL | EIO_COPY_ARCHIVE | EIO_COPY_SYNC
-                    | EIO_COPY_CLONE_ONLY | EIO_TREE_XDEV;
-  eio__tree *tree = eio__tree_make (&eio__cptree_kind, path,
-                                    new_path ? new_path : "", maxreq, cb,
-                                    data);
-  int error = eio__tree_path_error (path);
+  return eio__cptree_start (&eio__cptree_kind, path, new_path, flags, maxreq,
+                            cb, data);
+}
 
-  if (!tree)
-    return 0;
-  if (!error)
-    error = eio__tree_path_error (new_path);
-  if (!error && (!*tree->name || !*tree->to_name || flags & ~known))
-    error = EINVAL;
-  tree->flags = flags;
-  tree->xdev = flags & EIO_TREE_XDEV;
-  return eio__tree_start (tree, error);
+eio_req *
+eio_mvtree (const char *path, const char *new_path, int flags,
+            unsigned int maxreq, eio_cb cb, void *data)
+{
+  return eio__cptree_start (&eio__mvtree_kind, path, new_path, flags, maxreq,
+                            cb, data);
 }
 
 eio_req *
@@ -2594,12 +3166,10 @@ eio_tree_progress (const eio_req *req, struct eio_progress *progress)
   const eio__tree *tree = (const eio__tree *)req;
 
   memset (progress, 0, sizeof *progress);
-  progress->entries_done = ecb_load_relaxed (tree->ndone);
-  progress->bytes_done = ecb_load_relaxed (tree->bytes);
-  if (ecb_load_relaxed (tree->complete))
-    {
-      progress->entries_total = progress->entries_done;
-      progress->bytes_total = progress->bytes_done;
-    }
+  progress->entries_done = ecb_load_count (tree->ndone);
+  progress->bytes_done = ecb_load_count (tree->bytes);
+  progress->entries_total = ecb_load_count (tree->total);
+  if (progress->entries_total)
+    progress->bytes_total = progress->bytes_done;
   return 0;
 }

@@ -39,7 +39,7 @@ enum {
   EIO_WALK_STOP = 2  /* end the walk, successfully */
 };
 
-/* eio_rmtree, eio_cptree, flags */
+/* eio_rmtree, eio_cptree, eio_mvtree, flags */
 enum {
   EIO_TREE_XDEV = 0x100 /* directories on other devices are left alone */
 };
@@ -51,12 +51,24 @@ eio_req *eio_rmtree (const char *path, int flags, unsigned int maxreq,
                      eio_cb cb, void *data);
 
 /* Copies path and all that is below it to new_path.  flags are EIO_COPY_* and
- * EIO_TREE_XDEV.  Links are copied as links, special files are made anew; a
- * file with several names becomes several files.  Holes stay holes, modes are
- * kept.  Directories that exist are filled further, other things are replaced,
- * but with EIO_COPY_EXCL, EEXIST.  What had been copied before an error
- * stays. */
+ * EIO_TREE_XDEV.  Links are copied as links, special files are made anew; with
+ * all of EIO_COPY_ARCHIVE a file with several names in the tree stays one,
+ * else it becomes several.  Holes stay holes, modes are kept.  Directories
+ * that exist are filled further, other things are replaced, but with
+ * EIO_COPY_EXCL, EEXIST.  What had been copied before an error stays. */
 eio_req *eio_cptree (const char *path, const char *new_path, int flags,
+                     unsigned int maxreq, eio_cb cb, void *data);
+
+/* Renames path to new_path, or, across file systems, copies it and all that is
+ * below it, as eio_cptree does with EIO_COPY_ARCHIVE, and then removes what it
+ * has copied.  It replaces what rename(2) does: a directory only an empty one,
+ * and with EIO_COPY_EXCL nothing: EEXIST.  The first error of copying ends it,
+ * or cancellation: then the source is whole, and what has been copied stays.
+ * What has been changed since, or added, is not removed: EBUSY.  EINVAL: path
+ * is new_path, or above it.  flags are EIO_COPY_*, and EIO_TREE_XDEV, with
+ * which a directory on another device than path is EXDEV.  With EIO_COPY_SYNC
+ * nothing is removed before the copy is on the disk. */
+eio_req *eio_mvtree (const char *path, const char *new_path, int flags,
                      unsigned int maxreq, eio_cb cb, void *data);
 
 /* Calls entry for path, and for everything below it, in eio_poll, in no
@@ -77,8 +89,9 @@ eio_req *eio_walk (const char *path, int flags, unsigned int maxreq,
  * null.  [poll thread] */
 int eio_tree_errors (const eio_req *req, unsigned int i, const char **path);
 
-/* How far it is.  Entries are files and directories; the totals are 0 until it
- * is done.  Returns 0.  [any thread], until its destroy. */
+/* How far it is.  Entries are files and directories, twice if they are copied
+ * and then removed; the totals are 0 until they are known: when all has been
+ * copied, or done.  Returns 0.  [any thread], until its destroy. */
 int eio_tree_progress (const eio_req *req, struct eio_progress *progress);
 
 #ifdef __cplusplus
