@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The libeio authors */
 
-/* Trees: what is removed, and walked, what is not, and what is left of the
- * library's after errors, without memory and without descriptors, and when
- * others change the tree meanwhile. */
+/* Trees: what is removed, walked, copied and moved, what is not, and what is
+ * left of the library's after errors, without memory and without descriptors,
+ * when each system call fails, and when others change the tree meanwhile.
+ *
+ * What is moved goes to another file system, in /dev/shm. Where there is none,
+ * renames fail as if there were. */
 
 #ifndef _GNU_SOURCE
 # define _GNU_SOURCE
@@ -11,6 +14,9 @@
 
 #include "support.h"
 #include "counting.h"
+#include <ftw.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #define malloc  fault_malloc
 #define calloc  fault_calloc
@@ -18,7 +24,94 @@
 #define strdup  fault_strdup
 #define free    fault_free
 #include "eio.c"
+
+/* One of the calls of eiotree.c fails, or others do something just before. */
+static struct
+{
+  int at; /* which, from now on; 0: none */
+  atomic_int calls;
+  int error; /* 0: it goes on */
+  void (*act) (void);
+  int fired;
+  const char *call; /* which that was */
+  int far; /* renames fail with EXDEV */
+} fault;
+static int link_error; /* of linkat, or 0 */
+
+static int
+stumble (const char *call)
+{
+  int saved = errno;
+
+  if (!fault.at || ++fault.calls != fault.at)
+    return 0;
+  fault.fired = 1;
+  fault.call = call;
+  if (fault.act)
+    fault.act ();
+  errno = fault.error ? fault.error : saved;
+  return fault.error;
+}
+
+static int
+stray (const char *call)
+{
+  errno = EXDEV;
+  return fault.far || stumble (call);
+}
+
+static int
+refuse (const char *call)
+{
+  errno = link_error;
+  return link_error || stumble (call);
+}
+
+#define openat(...)     (stumble ("openat") ? -1 : openat (__VA_ARGS__))
+#define fstat(...)      (stumble ("fstat") ? -1 : fstat (__VA_ARGS__))
+#define fstatat(...)    (stumble ("fstatat") ? -1 : fstatat (__VA_ARGS__))
+#define mkdirat(...)    (stumble ("mkdirat") ? -1 : mkdirat (__VA_ARGS__))
+#define unlinkat(...)   (stumble ("unlinkat") ? -1 : unlinkat (__VA_ARGS__))
+#define linkat(...)     (refuse ("linkat") ? -1 : linkat (__VA_ARGS__))
+#define symlinkat(...)  (stumble ("symlinkat") ? -1 : symlinkat (__VA_ARGS__))
+#define mknodat(...)    (stumble ("mknodat") ? -1 : mknodat (__VA_ARGS__))
+#define readlinkat(...) (stumble ("readlinkat") ? -1 : readlinkat (__VA_ARGS__))
+#define fchownat(...)   (stumble ("fchownat") ? -1 : fchownat (__VA_ARGS__))
+#define fchmodat(...)   (stumble ("fchmodat") ? -1 : fchmodat (__VA_ARGS__))
+#define utimensat(...)  (stumble ("utimensat") ? -1 : utimensat (__VA_ARGS__))
+#define fcntl(...)      (stumble ("fcntl") ? -1 : fcntl (__VA_ARGS__))
+#define fsync(...)      (stumble ("fsync") ? -1 : fsync (__VA_ARGS__))
+#define renameat(...)   (stray ("renameat") ? -1 : renameat (__VA_ARGS__))
+#define syscall(...)    (stray ("syscall") ? -1 : syscall (__VA_ARGS__))
+#define fdopendir(fd) \
+  (stumble ("fdopendir") ? (DIR *)0 : fdopendir (fd))
+#define readdir(dir) \
+  (stumble ("readdir") ? (struct dirent *)0 : readdir (dir))
+#define close(fd) \
+  (stumble ("close") ? (void)(close) (fd), -1 : (close) (fd))
+#define eio_copy_fd_sync(...) \
+  (stumble ("eio_copy_fd_sync") ? -1 : eio_copy_fd_sync (__VA_ARGS__))
 #include "eiotree.c"
+#undef openat
+#undef fstat
+#undef fstatat
+#undef mkdirat
+#undef unlinkat
+#undef linkat
+#undef symlinkat
+#undef mknodat
+#undef readlinkat
+#undef fchownat
+#undef fchmodat
+#undef utimensat
+#undef fcntl
+#undef fsync
+#undef renameat
+#undef syscall
+#undef fdopendir
+#undef readdir
+#undef close
+#undef eio_copy_fd_sync
 #undef malloc
 #undef calloc
 #undef realloc
@@ -387,57 +480,121 @@ END_TEST
 
 /* --- copying ------------------------------------------------------------ */
 
-/* Whether two entries are alike, and all that is in them. */
-static void
-compare (int a, int b, const char *name, const char *to_name, int times)
+/* How many attributes of users an entry has that another, if there is one, has
+ * as well. */
+static int
+common_attributes (int a, const char *name, int b, const char *to_name)
+{
+  char path[2][300], list[100], value[2][100];
+  ssize_t n, m, i;
+  int count = 0;
+
+  snprintf (path[0], sizeof path[0], "/proc/self/fd/%d/%s", a, name);
+  snprintf (path[1], sizeof path[1], "/proc/self/fd/%d/%s", b, to_name);
+  n = llistxattr (path[0], list, sizeof list);
+  for (i = 0; i < n; i += (ssize_t)strlen (list + i) + 1)
+    if (!strncmp (list + i, "user.", 5))
+      {
+        m = lgetxattr (path[0], list + i, value[0], 100);
+        count += m == lgetxattr (path[1], list + i, value[1], 100)
+                 && !memcmp (value[0], value[1], (size_t)m);
+      }
+  return count;
+}
+
+static const char *what; /* is not alike, */
+static char where[300];  /* and of what */
+
+static int
+differs (const char *name, const char *in)
+{
+  what = in;
+  snprintf (where, sizeof where, "%s", name);
+  return 1;
+}
+
+static int differ (int a, int b, const char *name, const char *to_name,
+                   int times);
+
+static int
+contents_differ (int a, int b, const char *name, int is_dir, int times)
+{
+  char text[2][100] = { "", "" };
+  struct dirent *de;
+  int res = 0;
+  DIR *d;
+
+  if (is_dir)
+    {
+      d = fdopendir (dup (a));
+      while (!res && (de = readdir (d)))
+        if (!eio__tree_is_dot (de->d_name))
+          res = differ (a, b, de->d_name, de->d_name, times);
+      closedir (d);
+      return res;
+    }
+  if (read (a, text[0], 100) != read (b, text[1], 100)
+      || memcmp (text[0], text[1], 100))
+    return differs (name, "contents");
+  return 0;
+}
+
+/* Whether two entries are not alike, or something that is in them. What b has
+ * besides does not count, nor do the times if it is so wished. */
+static int
+differ (int a, int b, const char *name, const char *to_name, int times)
 {
   struct stat st[2];
   char text[2][100] = { "", "" };
-  struct dirent *de;
-  int fd[2];
-  DIR *d;
+  int fd[2], res, is_dir;
 
-  ck_assert_int_eq (fstatat (a, name, &st[0], AT_SYMLINK_NOFOLLOW), 0);
-  ck_assert_msg (!fstatat (b, to_name, &st[1], AT_SYMLINK_NOFOLLOW),
-                 "%s is missing", to_name);
-  ck_assert_uint_eq (st[0].st_mode, st[1].st_mode);
-  ck_assert_uint_eq (st[0].st_uid, st[1].st_uid);
-  ck_assert_uint_eq (st[0].st_rdev, st[1].st_rdev);
-  if (!S_ISDIR (st[0].st_mode))
-    ck_assert_int_eq (st[0].st_size, st[1].st_size);
+  if (fstatat (a, name, &st[0], AT_SYMLINK_NOFOLLOW)
+      || fstatat (b, to_name, &st[1], AT_SYMLINK_NOFOLLOW))
+    return differs (name, "existence");
+  if (st[0].st_mode != st[1].st_mode || st[0].st_uid != st[1].st_uid
+      || st[0].st_gid != st[1].st_gid)
+    return differs (name, "mode");
+  if (st[0].st_rdev != st[1].st_rdev)
+    return differs (name, "device");
+  is_dir = S_ISDIR (st[0].st_mode);
+  if (!is_dir && st[0].st_size != st[1].st_size)
+    return differs (name, "size");
+  if (times
+      && (st[0].st_mtim.tv_sec != st[1].st_mtim.tv_sec
+          || st[0].st_mtim.tv_nsec != st[1].st_mtim.tv_nsec
+          || (!is_dir && st[0].st_nlink != st[1].st_nlink)))
+    return differs (name, "times or names");
+  if (S_ISLNK (st[0].st_mode)
+      && (readlinkat (a, name, text[0], 99) < 0
+          || readlinkat (b, to_name, text[1], 99) < 0
+          || strcmp (text[0], text[1])))
+    return differs (name, "link");
   if (times)
     {
-      ck_assert_int_eq (st[0].st_mtim.tv_sec, st[1].st_mtim.tv_sec);
-      ck_assert_int_eq (st[0].st_mtim.tv_nsec, st[1].st_mtim.tv_nsec);
+      res = common_attributes (a, name, b, to_name);
+      if (res != common_attributes (a, name, a, name)
+          || res != common_attributes (b, to_name, b, to_name))
+        return differs (name, "attributes");
     }
-  if (S_ISLNK (st[0].st_mode))
-    {
-      ck_assert_int_ge (readlinkat (a, name, text[0], 99), 0);
-      ck_assert_int_ge (readlinkat (b, to_name, text[1], 99), 0);
-      ck_assert_str_eq (text[0], text[1]);
-    }
-  if (!S_ISDIR (st[0].st_mode) && !S_ISREG (st[0].st_mode))
-    return;
+  if (!is_dir && !S_ISREG (st[0].st_mode))
+    return 0;
+  if (!is_dir && st[1].st_blocks > st[0].st_blocks + 16)
+    return differs (name, "blocks");
 
   fd[0] = openat (a, name, O_RDONLY);
   fd[1] = openat (b, to_name, O_RDONLY);
-  if (S_ISDIR (st[0].st_mode))
-    {
-      d = fdopendir (dup (fd[0]));
-      while ((de = readdir (d)))
-        if (strcmp (de->d_name, ".") && strcmp (de->d_name, ".."))
-          compare (fd[0], fd[1], de->d_name, de->d_name, times);
-      closedir (d);
-    }
-  else
-    {
-      ck_assert_int_eq (read (fd[0], text[0], 100),
-                        read (fd[1], text[1], 100));
-      ck_assert_int_eq (memcmp (text[0], text[1], 100), 0);
-      ck_assert_int_le (st[1].st_blocks, st[0].st_blocks + 16);
-    }
+  res = contents_differ (fd[0], fd[1], name, is_dir, times);
   close (fd[0]);
   close (fd[1]);
+  return res;
+}
+
+static void
+compare (int a, int b, const char *name, const char *to_name, int times)
+{
+  int res = differ (a, b, name, to_name, times);
+
+  ck_assert_msg (!res, "%s is not alike: %s", where, what);
 }
 
 /* With what only copies notice. */
@@ -445,6 +602,7 @@ static void
 make_rich_tree (void)
 {
   struct timespec times[2] = { { 1000000000, 1 }, { 1100000000, 123456789 } };
+  char name[260] = "";
   int fd;
 
   make_tree ();
@@ -452,7 +610,21 @@ make_rich_tree (void)
   fd = openat (base, "t/sparse", O_WRONLY);
   ck_assert_int_eq (pwrite (fd, "x", 1, 1 << 24), 1);
   ck_assert_int_eq (ftruncate (fd, 1 << 25), 0);
+  ck_assert_int_eq (fsetxattr (fd, "user.a", "one", 3, 0), 0);
+  ck_assert_int_eq (fsetxattr (fd, "user.empty", "", 0, 0), 0);
   close (fd);
+  fd = openat (base, "t/a/b", O_RDONLY);
+  ck_assert_int_eq (fsetxattr (fd, "user.of", "directory", 9, 0), 0);
+  close (fd);
+  memset (name, 'n', 257);
+  memcpy (name, "t/", 2);
+  make_file (name);
+  if (!mknodat (base, "t/null", S_IFCHR | 0622, makedev (1, 3)))
+    ck_assert_int_eq (fchmodat (base, "t/null", 0622, 0), 0);
+  ck_assert_int_eq (mknodat (base, "t/socket", S_IFSOCK | 0600, 0), 0);
+  ck_assert_int_eq (linkat (base, "t/-rf", base, "t/a/same", 0), 0);
+  ck_assert_int_eq (linkat (base, "t/-rf", base, "t/a/b/same", 0), 0);
+  ck_assert_int_eq (linkat (base, "t/link", base, "t/a/b/link", 0), 0);
   ck_assert_int_eq (mkfifoat (base, "t/fifo", 0640), 0);
   ck_assert_int_eq (fchmodat (base, "t/fifo", 0604, 0), 0);
   ck_assert_int_eq (fchmodat (base, "t/-rf", 04755, 0), 0);
@@ -485,9 +657,9 @@ START_TEST (copy_all)
       gives (0, eio_rmtree ("u", 0, 0, TREE));
     }
   gives (0, eio_cptree ("t/link", "u", EIO_COPY_ARCHIVE, 0, TREE));
-  compare (base, base, "t/link", "u", 1);
+  compare (base, base, "t/link", "u", 0);
   gives (0, eio_cptree ("t/-rf", "u", EIO_COPY_ARCHIVE, 0, TREE));
-  compare (base, base, "t/-rf", "u", 1);
+  compare (base, base, "t/-rf", "u", 0);
   ck_assert (exists ("outside/kept"));
 }
 END_TEST
@@ -531,6 +703,703 @@ START_TEST (copy_nothing)
   ck_assert (!exists ("u"));
   fails (EINVAL, eio_cptree ("t", "t/inside", 0, 0, TREE));
   ck_assert (exists ("t/inside/a/b/$(x)") && !exists ("t/inside/inside"));
+}
+END_TEST
+
+static ino_t
+inode (const char *name)
+{
+  struct stat st;
+
+  ck_assert_int_eq (fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+  return st.st_ino;
+}
+
+static int
+names (const char *name)
+{
+  struct stat st;
+
+  ck_assert_int_eq (fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+  return (int)st.st_nlink;
+}
+
+static void
+make_name (const char *of, const char *name)
+{
+  ck_assert_int_eq (linkat (base, of, base, name, 0), 0);
+}
+
+/* Names outside of the tree do not count. What is in the way of a link goes,
+ * as what is in the way of a file does. */
+START_TEST (copy_names)
+{
+  make_tree ();
+  make_name ("t/-rf", "t/a/b/same");
+  make_name ("t/-rf", "t/empty/same");
+  make_name ("t/-rf", "outside/same");
+  make_name ("outside/kept", "t/kept");
+  make_name ("t/a/dangling", "t/dangling");
+
+  gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 0, TREE));
+  ck_assert_int_eq (names ("u/-rf"), 3);
+  ck_assert_uint_eq (inode ("u/-rf"), inode ("u/a/b/same"));
+  ck_assert_uint_eq (inode ("u/-rf"), inode ("u/empty/same"));
+  ck_assert_uint_ne (inode ("u/-rf"), inode ("t/-rf"));
+  ck_assert_int_eq (names ("u/kept"), 1);
+  ck_assert_uint_eq (inode ("u/dangling"), inode ("u/a/dangling"));
+  gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 0, TREE));
+  ck_assert_int_eq (names ("u/-rf"), 3);
+  ck_assert_uint_eq (inode ("u/-rf"), inode ("u/a/b/same"));
+
+  unlinkat (base, "u/a/b/same", 0);
+  make_dir ("u/a/b/same");
+  unlinkat (base, "u/empty/same", 0);
+  make_link ("../../outside/kept", "u/empty/same");
+  fails (EISDIR, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE));
+  ck_assert_uint_eq (inode ("u/-rf"), inode ("u/empty/same"));
+
+  gives (0, eio_cptree ("t", "v", EIO_COPY_OWNER | EIO_COPY_TIMES, 0, TREE));
+  ck_assert_int_eq (names ("v/-rf"), 1);
+}
+END_TEST
+
+/* Many files of many names, by many workers. */
+START_TEST (copy_many_names)
+{
+  enum { FILES = 60, NAMES = 12 };
+  char name[40], first[40];
+  int i, j, turn;
+
+  make_dir ("t");
+  for (j = 0; j < NAMES; ++j)
+    {
+      snprintf (name, sizeof name, "t/%d", j);
+      make_dir (name);
+      for (i = 0; i < FILES; ++i)
+        {
+          snprintf (name, sizeof name, "t/%d/%d", j, i);
+          snprintf (first, sizeof first, "t/0/%d", i);
+          if (j)
+            make_name (first, name);
+          else
+            make_file (name);
+        }
+    }
+  for (turn = 0; turn < 5; ++turn)
+    {
+      gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 8, TREE));
+      compare (base, base, "t", "u", 1);
+      for (i = 0; i < FILES; ++i)
+        {
+          snprintf (first, sizeof first, "u/0/%d", i);
+          ck_assert_int_eq (names (first), NAMES);
+        }
+      gives (0, eio_rmtree ("u", 0, 0, TREE));
+    }
+}
+END_TEST
+
+static void
+copy_as_user (void)
+{
+  struct stat st;
+
+  base = open (".", O_RDONLY | O_DIRECTORY);
+  make_dir ("open/t");
+  make_file ("open/t/file");
+  make_dir ("open/t/shut");
+  make_file ("open/t/shut/file");
+  make_file ("open/t/secret");
+  ck_assert_int_eq (fchmodat (base, "open/t/shut", 0, 0), 0);
+  ck_assert_int_eq (fchmodat (base, "open/t/secret", 0, 0), 0);
+
+  fails (EACCES, eio_cptree ("open/t", "open/u", EIO_COPY_ARCHIVE, 0, TREE));
+  ck_assert_int_eq (error_count, 2);
+  ck_assert (exists ("open/u/file") && !exists ("open/u/secret"));
+  gives (0, eio_rmtree ("open/u", 0, 0, TREE));
+  fault.far = 1;
+  fails (EACCES, eio_mvtree ("open/t", "open/u", 0, 0, TREE));
+  ck_assert (exists ("open/t/file"));
+  fault.far = 0;
+  fails (EACCES, eio_mvtree ("open/t", "t", 0, 0, TREE));
+
+  gives (0, eio_cptree ("suid", "open/s", EIO_COPY_ARCHIVE, 0, TREE));
+  ck_assert_int_eq (fstatat (base, "open/s/x", &st, 0), 0);
+  ck_assert_uint_eq (st.st_mode & 07777, geteuid () == NOBODY ? 0755 : 06755);
+  close (base);
+}
+
+START_TEST (copy_what_may_be)
+{
+  make_dir ("suid");
+  make_file ("suid/x");
+  ck_assert_int_eq (fchmodat (base, "suid", 0755, 0), 0);
+  ck_assert_int_eq (fchmodat (base, "suid/x", 06755, 0), 0);
+  as_user (copy_as_user);
+}
+END_TEST
+
+/* A link that cannot be becomes a file. */
+static int
+refuse_links (const char *what_is_left)
+{
+  int i, files = 0, error[] = { EMLINK, EXDEV, EPERM, ENOENT };
+
+  for (i = 0; i < LENGTH (error); ++i)
+    {
+      link_error = error[i];
+      gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE));
+      files += names (what_is_left) == 1;
+      gives (0, eio_rmtree ("u", 0, 0, TREE));
+    }
+  link_error = 0;
+  return files;
+}
+
+START_TEST (copy_no_names)
+{
+  make_tree ();
+  make_name ("t/-rf", "t/a/b/same");
+  ck_assert_int_eq (refuse_links ("u/-rf"), 4);
+  ck_assert_int_eq (refuse_links ("u/a/b/same"), 4);
+}
+END_TEST
+
+/* --- moving -------------------------------------------------------------- */
+
+static char elsewhere[64]; /* on another file system, if there is one */
+static pid_t elsewhere_of;
+
+static int
+remove_entry (const char *path, const struct stat *st, int type,
+              struct FTW *ftw)
+{
+  (void)st, (void)type, (void)ftw;
+  return remove (path);
+}
+
+static void
+leave_elsewhere (void)
+{
+  if (elsewhere_of == getpid ())
+    nftw (elsewhere, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Returns a descriptor of it. */
+static int
+go_elsewhere (void)
+{
+  struct stat st[2];
+  int fd;
+
+  strcpy (elsewhere, "/dev/shm/eiotree.XXXXXX");
+  if (mkdtemp (elsewhere))
+    {
+      elsewhere_of = getpid ();
+      atexit (leave_elsewhere);
+    }
+  else
+    {
+      make_dir ("elsewhere");
+      strcpy (elsewhere, "elsewhere");
+    }
+  fd = open (elsewhere, O_RDONLY | O_DIRECTORY);
+  ck_assert (!fstat (fd, &st[0]) && !fstat (base, &st[1]));
+  fault.far = st[0].st_dev == st[1].st_dev;
+  return fd;
+}
+
+/* A path there (static, the last 4 stay valid). */
+static const char *
+there (const char *name)
+{
+  static char paths[4][100];
+  static int turn;
+  char *path = paths[turn++ % 4];
+
+  snprintf (path, sizeof paths[0], "%s/%s", elsewhere, name);
+  return path;
+}
+
+START_TEST (move_near)
+{
+  make_rich_tree ();
+  gives (0, eio_cptree ("t", "ref", EIO_COPY_ARCHIVE, 0, TREE));
+  gives (0, eio_mvtree ("t/", "u/", 0, 0, TREE));
+  ck_assert (!exists ("t"));
+  compare (base, base, "ref", "u", 1);
+  gives (0, eio_mvtree ("u", scratch_path ("t"),
+                        EIO_COPY_EXCL | EIO_COPY_SYNC | EIO_TREE_XDEV, 1,
+                        TREE));
+  compare (base, base, "ref", "t", 1);
+  make_dir ("u");
+  gives (0, eio_mvtree ("t", "u", EIO_COPY_SYNC, 0, TREE));
+  gives (0, eio_mvtree ("u/link", "link", 0, 0, TREE));
+  gives (0, eio_mvtree ("u/-rf", "link", 0, 0, TREE));
+  gives (0, eio_mvtree ("u/fifo", "fifo", EIO_COPY_EXCL, 0, TREE));
+  ck_assert (exists ("fifo") && !exists ("u/-rf"));
+}
+END_TEST
+
+/* Both near and far. */
+static void
+move_nothing_to (const char *full, const char *file, const char *new)
+{
+  fails (EINVAL, eio_mvtree ("t", "t", 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t/-rf", "t/a/../-rf", 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t", new, 0x4000, 0, TREE));
+  fails (EINVAL, eio_mvtree ("/", new, 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t/.", new, 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t", "outside/..", 0, 0, TREE));
+  fails (EINVAL, eio_mvtree (0, new, 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t", 0, 0, 0, TREE));
+  fails (ENOENT, eio_mvtree ("", new, 0, 0, TREE));
+  fails (ENOENT, eio_mvtree ("t", "", 0, 0, TREE));
+  fails (ENOENT, eio_mvtree ("missing", new, 0, 0, TREE));
+  fails (ENOENT, eio_mvtree ("t", "missing/u", 0, 0, TREE));
+  fails (ENOTEMPTY, eio_mvtree ("t", full, 0, 0, TREE));
+  fails (EEXIST, eio_mvtree ("t", full, EIO_COPY_EXCL, 0, TREE));
+  fails (ENOTDIR, eio_mvtree ("t", file, 0, 0, TREE));
+  fails (EEXIST, eio_mvtree ("t", file, EIO_COPY_EXCL, 0, TREE));
+  fails (EISDIR, eio_mvtree ("t/-rf", full, 0, 0, TREE));
+  fails (EEXIST, eio_mvtree ("t/-rf", file, EIO_COPY_EXCL, 0, TREE));
+  fails (ENOTDIR, eio_mvtree ("t/-rf/", new, 0, 0, TREE));
+  fails (ENOTDIR, eio_mvtree ("t/link/", new, 0, 0, TREE));
+  compare (base, base, "ref", "t", 1);
+}
+
+START_TEST (move_nothing)
+{
+  int fd = go_elsewhere (), far = fault.far;
+
+  make_rich_tree ();
+  gives (0, eio_cptree ("t", "ref", EIO_COPY_ARCHIVE, 0, TREE));
+  ck_assert_int_eq (mkdirat (fd, "full", 0700), 0);
+  ck_assert_int_eq (mkdirat (fd, "full/x", 0700), 0);
+  write_file (there ("file"), "old", 3);
+  make_file ("old");
+  fault.far = 0;
+  move_nothing_to ("outside", "old", "u");
+  fault.far = far;
+  move_nothing_to (there ("full"), there ("file"), there ("u"));
+  fault.far = 0;
+  fails (EINVAL, eio_mvtree ("t", "t/a/u", 0, 0, TREE));
+  fails (EINVAL, eio_mvtree ("t", "t/a/u", EIO_COPY_EXCL, 0, TREE));
+  compare (base, base, "ref", "t", 0);
+  ck_assert (!faccessat (fd, "file", F_OK, 0) && exists ("outside/kept"));
+  close (fd);
+}
+END_TEST
+
+static int
+see_totals (eio_req *req)
+{
+  struct eio_progress p;
+
+  eio_tree_progress (req, &p);
+  ck_assert_uint_eq (p.bytes_done, p.bytes_total);
+  ck_assert_uint_eq (p.entries_done, ENTRIES * 2);
+  ck_assert_uint_eq (p.bytes_done, 7 * 5);
+  return keep_tree (req);
+}
+
+START_TEST (move_far)
+{
+  int fd = go_elsewhere ();
+  unsigned maxreq;
+
+  make_rich_tree ();
+  gives (0, eio_cptree ("t", "ref", EIO_COPY_ARCHIVE, 0, TREE));
+  for (maxreq = 0; maxreq < 5; ++maxreq)
+    {
+      if (maxreq & 1)
+        ck_assert_int_eq (mkdirat (fd, "u", 0700), 0);
+      gives (0, eio_mvtree ("t", there ("u/"),
+                            maxreq & 1 ? 0 : EIO_COPY_EXCL | EIO_COPY_SYNC,
+                            maxreq, TREE));
+      ck_assert (!exists ("t"));
+      compare (base, fd, "ref", "u", 1);
+      gives (0, eio_mvtree (there ("u"), "t", EIO_TREE_XDEV, maxreq, TREE));
+      ck_assert_int_ne (faccessat (fd, "u", F_OK, 0), 0);
+      compare (base, base, "ref", "t", 1);
+    }
+
+  gives (0, eio_mvtree ("t/-rf", there ("u"), EIO_COPY_SYNC, 0, TREE));
+  gives (0, eio_mvtree ("t/link", there ("u"), 0, 0, TREE));
+  gives (0, eio_mvtree ("t/fifo", there ("fifo"), EIO_COPY_EXCL, 0, TREE));
+  gives (0, eio_mvtree ("t/socket", there ("socket"), 0, 0, TREE));
+  ck_assert (!exists ("t/-rf") && !exists ("t/link") && !exists ("t/fifo"));
+  compare (base, fd, "ref/fifo", "fifo", 1);
+  compare (base, fd, "ref/link", "u", 0);
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+  make_tree ();
+  gives (0, eio_mvtree ("t", there ("v"), 0, 2, see_totals, 0));
+  close (fd);
+}
+END_TEST
+
+/* Once all that the library has is freed; then it begins anew. */
+static long
+blocks_left (void)
+{
+  long left;
+
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  left = live;
+  host_start ();
+  return left;
+}
+
+/* --- each call ----------------------------------------------------------- */
+
+static int target; /* the directory elsewhere */
+
+/* Whether each file in a is in b, or in c, with what it had. */
+static int
+is_kept (int a, int b, int c)
+{
+  DIR *d = fdopendir (dup (a));
+  struct dirent *de;
+  struct stat st;
+  int fd[3], i, res = 1;
+
+  rewinddir (d);
+  while (res && (de = readdir (d)))
+    {
+      if (eio__tree_is_dot (de->d_name))
+        continue;
+      ck_assert (!fstatat (a, de->d_name, &st, AT_SYMLINK_NOFOLLOW));
+      if (!S_ISDIR (st.st_mode))
+        {
+          res = !differ (a, b, de->d_name, de->d_name, 0)
+                || !differ (a, c, de->d_name, de->d_name, 0);
+          continue;
+        }
+      fd[0] = openat (a, de->d_name, O_RDONLY);
+      fd[1] = openat (b, de->d_name, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+      fd[2] = openat (c, de->d_name, O_RDONLY | O_NOFOLLOW | O_DIRECTORY);
+      res = (fd[1] >= 0 || fd[2] >= 0) && is_kept (fd[0], fd[1], fd[2]);
+      for (i = 0; i < 3; ++i)
+        if (fd[i] >= 0)
+          close (fd[i]);
+    }
+  closedir (d);
+  return res;
+}
+
+static int
+open_if (int in, const char *name)
+{
+  return openat (in, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+/* Of a tree that was moved from t to u there. */
+static int
+is_safe (void)
+{
+  int a = open_if (base, "ref"), b = open_if (base, "t"),
+      c = open_if (target, "u"), res = is_kept (a, b, c);
+
+  close (a);
+  if (b >= 0)
+    close (b);
+  if (c >= 0)
+    close (c);
+  return res;
+}
+
+/* Small, with something of all kinds. */
+static void
+make_small_tree (const char *name)
+{
+  char buf[40];
+
+#define IN(entry) (snprintf (buf, sizeof buf, "%s/%s", name, entry), buf)
+  make_dir (name);
+  make_dir (IN ("a"));
+  make_dir (IN ("a/b"));
+  make_dir (IN ("empty"));
+  make_file (IN ("file"));
+  make_file (IN ("a/file"));
+  make_file (IN ("a/b/same"));
+  make_link ("a/b", IN ("link"));
+  ck_assert_int_eq (mkfifoat (base, IN ("fifo"), 0640), 0);
+  ck_assert (!linkat (base, buf, base, "tmp", 0));
+  renameat (base, "tmp", base, IN ("a/fifo"));
+  ck_assert (!linkat (base, IN ("a/b/same"), base, "tmp", 0));
+  renameat (base, "tmp", base, IN ("empty/same"));
+#undef IN
+}
+
+enum { WALK, REMOVE, COPY, MOVE };
+
+static eio_req *
+begin (int kind, unsigned maxreq)
+{
+  memset (&seen, 0, sizeof seen);
+  return kind == WALK ? eio_walk ("t", EIO_WALK_STAT | EIO_WALK_POSTORDER,
+                                  maxreq, see, TREE)
+         : kind == REMOVE ? eio_rmtree ("t", 0, maxreq, TREE)
+         : kind == COPY   ? eio_cptree ("t", there ("u"),
+                                      EIO_COPY_ARCHIVE | EIO_COPY_SYNC,
+                                      maxreq, TREE)
+                        : eio_mvtree ("t", there ("u"), EIO_COPY_SYNC, maxreq,
+                                      TREE);
+}
+
+/* As at first. */
+static void
+begin_anew (void)
+{
+  fault.at = 0;
+  if (!faccessat (target, "u", F_OK, AT_SYMLINK_NOFOLLOW))
+    gives (0, eio_rmtree (there ("u"), 0, 0, TREE));
+  if (exists ("t") && differ (base, base, "ref", "t", 1))
+    gives (0, eio_rmtree ("t", 0, 0, TREE));
+  if (!exists ("t"))
+    gives (0, eio_cptree ("ref", "t", EIO_COPY_ARCHIVE, 0, TREE));
+}
+
+/* What has to hold for what was done, whatever failed. */
+static void
+check_outcome (int kind, int error)
+{
+  if (kind == WALK && !got.result && error != ENOENT)
+    ck_assert_int_eq (seen.entries, 11);
+  if (kind == REMOVE && !got.result && error != ENOENT)
+    ck_assert (!exists ("t"));
+  if (kind == REMOVE && exists ("t"))
+    ck_assert (got.result || error == ENOENT);
+  if (kind == COPY)
+    compare (base, base, "ref", "t", 1);
+  if (kind == COPY && !got.result && error != ENOENT)
+    compare (base, target, "ref", "u", 1);
+  if (kind != MOVE)
+    return;
+  ck_assert_msg (is_safe (), "%s: lost", where);
+  if (!got.result && error != ENOENT)
+    ck_assert (!exists ("t"));
+  if (error != ENOENT && (!exists ("t") || differ (base, base, "ref", "t", 0)))
+    compare (base, target, "ref", "u", 1);
+}
+
+static void
+arm (int n, int error, void (*act) (void))
+{
+  fault.calls = fault.fired = 0;
+  fault.error = error;
+  fault.act = act;
+  fault.at = n;
+}
+
+static void
+fail_each (int kind, int error)
+{
+  int n, fds;
+
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      begin_anew ();
+      fds = count_fds ();
+      arm (n, error, 0);
+      run (begin (kind, 1));
+      fault.at = 0;
+      ck_assert_int_eq (count_fds (), fds);
+      ck_assert (fault.fired || !got.result);
+      check_outcome (kind, error);
+    }
+  ck_assert_int_gt (n, 30);
+}
+
+static const int fail_errors[] = { EIO, ENOENT, EMFILE };
+
+START_TEST (each_call_fails)
+{
+  target = go_elsewhere ();
+  make_small_tree ("ref");
+  fail_each (_i / LENGTH (fail_errors), fail_errors[_i % LENGTH (fail_errors)]);
+  close (target);
+  ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+/* --- others, before each call -------------------------------------------- */
+
+static int acted; /* what they wanted to do could be done */
+
+/* A link that leads outside takes the place of a directory. */
+static void
+lure (void)
+{
+  acted = !renameat (base, "t/a", base, "away")
+          && !symlinkat (scratch_path ("outside"), base, "t/a");
+}
+
+static void
+lure_target (void)
+{
+  acted = !renameat (target, "u/a", target, "away")
+          && !symlinkat (scratch_path ("outside"), target, "u/a");
+}
+
+static void
+append (void)
+{
+  int fd = openat (base, "t/file", O_WRONLY | O_APPEND);
+
+  acted = fd >= 0 && write (fd, "+", 1) == 1;
+  if (fd >= 0)
+    close (fd);
+}
+
+static void
+add (void)
+{
+  int fd = openat (base, "t/a/new", O_WRONLY | O_CREAT, 0600);
+
+  acted = fd >= 0;
+  if (fd >= 0)
+    close (fd);
+  mkdirat (base, "t/a/newer", 0700);
+}
+
+static void
+replace (void)
+{
+  acted = !unlinkat (base, "t/a/file", 0)
+          && !mkdirat (base, "t/a/file", 0700);
+}
+
+static int
+is_there (int fd, const char *name, off_t size)
+{
+  struct stat st;
+
+  return !fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW)
+         && (size < 0 ? S_ISDIR (st.st_mode) : st.st_size == size);
+}
+
+/* Nothing happened outside, and nothing of others was lost. */
+static void
+check_act (int kind, void (*act) (void))
+{
+  int a, b, c;
+
+  ck_assert (is_there (base, "outside/kept", 5));
+  ck_assert_int_eq (names ("outside"), 2);
+  ck_assert_int_eq (unlinkat (base, "outside", AT_REMOVEDIR), -1);
+  unlinkat (base, "outside/kept", 0);
+  ck_assert_int_eq (unlinkat (base, "outside", AT_REMOVEDIR), 0);
+  make_dir ("outside");
+  make_file ("outside/kept");
+
+  if (kind == REMOVE && act == add)
+    ck_assert (!got.result && !exists ("t"));
+  if (kind != MOVE || !acted)
+    return;
+  ck_assert (act != append || is_there (base, "t/file", 6)
+             || is_there (target, "u/file", 6)
+             || !strcmp (fault.call, "unlinkat")); /* that is too late */
+  ck_assert (act != add || is_there (base, "t/a/new", 0)
+             || is_there (target, "u/a/new", 0));
+  ck_assert (act != add || is_there (base, "t/a/newer", -1)
+             || is_there (target, "u/a/newer", -1));
+  ck_assert (act != replace || is_there (base, "t/a/file", -1)
+             || is_there (target, "u/a/file", -1));
+  if (act != lure && act != lure_target)
+    return;
+  a = open_if (base, "ref/a");
+  b = act == lure ? open_if (base, "away") : open_if (base, "t/a");
+  c = act == lure ? open_if (target, "u/a") : open_if (target, "away");
+  ck_assert_msg (is_kept (a, b, c), "%s: lost", where);
+  close (a);
+  if (b >= 0)
+    close (b);
+  if (c >= 0)
+    close (c);
+}
+
+static void (*const acts[]) (void)
+    = { lure, lure_target, append, add, replace };
+
+START_TEST (others_act)
+{
+  int kind = _i / LENGTH (acts), n, fds;
+  void (*act) (void) = acts[_i % LENGTH (acts)];
+
+  target = go_elsewhere ();
+  make_dir ("outside");
+  make_file ("outside/kept");
+  make_small_tree ("ref");
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      fault.at = 0;
+      if (exists ("away"))
+        gives (0, eio_rmtree ("away", 0, 0, TREE));
+      if (!faccessat (target, "away", F_OK, AT_SYMLINK_NOFOLLOW))
+        gives (0, eio_rmtree (there ("away"), 0, 0, TREE));
+      begin_anew ();
+      fds = count_fds ();
+      acted = 0;
+      arm (n, 0, act);
+      run (begin (kind, 1 + (unsigned)n % 2));
+      fault.at = 0;
+      ck_assert_int_eq (count_fds (), fds);
+      check_act (kind, act);
+    }
+  ck_assert_int_gt (n, 30);
+  close (target);
+}
+END_TEST
+
+static pthread_t main_thread;
+
+/* On a worker; what the poll thread closes goes on. */
+static void
+halt (void)
+{
+  if (pthread_equal (pthread_self (), main_thread))
+    return;
+  give (&arrived, 1);
+  take (&let_go);
+}
+
+START_TEST (cancelled_each)
+{
+  int n, fds;
+  eio_req *req;
+
+  target = go_elsewhere ();
+  make_small_tree ("ref");
+  prepare_stays ();
+  main_thread = pthread_self ();
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      begin_anew ();
+      fds = count_fds ();
+      arm (n, 0, halt);
+      req = begin (_i, 1);
+      while (eio_nreqs ())
+        {
+          eio_poll ();
+          if (!sem_trywait (&arrived))
+            {
+              eio_cancel (req);
+              give (&let_go, 1);
+            }
+          sched_yield ();
+        }
+      fault.at = 0;
+      ck_assert_int_eq (count_fds (), fds);
+      if (_i == COPY)
+        compare (base, base, "ref", "t", 1);
+      if (_i == MOVE)
+        ck_assert_msg (is_safe (), "%s: lost", where);
+    }
+  ck_assert_int_gt (n, 30);
+  close (target);
+  ck_assert_int_eq (blocks_left (), 0);
 }
 END_TEST
 
@@ -600,23 +1469,20 @@ START_TEST (few_descriptors)
     }
   few.rlim_cur = (rlim_t)count_fds () + 8;
   setrlimit (RLIMIT_NOFILE, &few);
+  for (spare = 12; spare < 20; ++spare)
+    {
+      few.rlim_cur = (rlim_t)count_fds () + (rlim_t)spare;
+      setrlimit (RLIMIT_NOFILE, &few);
+      gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 0, TREE));
+      gives (0, eio_rmtree ("t", 0, 0, TREE));
+      fault.far = 1;
+      gives (0, eio_mvtree ("u", "t", 0, 0, TREE));
+    }
   gives (0, eio_rmtree ("t", 0, 0, TREE));
   setrlimit (RLIMIT_NOFILE, &before);
   ck_assert_int_ge (done, 32);
 }
 END_TEST
-
-/* Once all that the library has is freed; then it begins anew. */
-static long
-blocks_left (void)
-{
-  long left;
-
-  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
-  left = live;
-  host_start ();
-  return left;
-}
 
 START_TEST (no_memory)
 {
@@ -624,7 +1490,8 @@ START_TEST (no_memory)
   eio_req *req;
 
   run (eio_nop (0, keep, 0));
-  for (kind = 0; kind < 4; ++kind)
+  target = go_elsewhere ();
+  for (kind = 0; kind < 5; ++kind)
     for (n = 1, fine = 0; !fine; ++n)
       {
         if (!exists ("t"))
@@ -636,6 +1503,7 @@ START_TEST (no_memory)
         fail_at = n;
         req = kind == 2   ? eio_rmtree ("t", 0, 2, TREE)
               : kind == 3 ? eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 2, TREE)
+              : kind == 4 ? eio_mvtree ("t", there ("u"), 0, 2, TREE)
                   : eio_walk ("t",
                               kind ? EIO_WALK_STAT | EIO_WALK_POSTORDER : 0,
                               2, see, TREE);
@@ -655,6 +1523,9 @@ START_TEST (no_memory)
           compare (base, base, "t", "u", 1);
         if (kind == 3 && exists ("u"))
           gives (0, eio_rmtree ("u", 0, 0, TREE));
+        if (kind == 4 && !faccessat (target, "u", F_OK, 0))
+          gives (0, eio_rmtree (there ("u"), 0, 0, TREE));
+        ck_assert (kind < 4 || !got.result || exists ("t"));
         ck_assert (kind != 2 || !got.result == !exists ("t"));
         ck_assert_int_eq (count_fds (), fds);
         ck_assert_int_eq (blocks_left (), 0);
@@ -886,6 +1757,20 @@ main (void)
   tcase_add_test (tc, copy_all);
   tcase_add_test (tc, copy_over);
   tcase_add_test (tc, copy_nothing);
+  tcase_add_test (tc, copy_names);
+  tcase_add_test (tc, copy_many_names);
+  tcase_add_test (tc, copy_no_names);
+  tcase_add_test (tc, copy_what_may_be);
+
+  tc = add_case (suite, "mvtree", 60, start, stop_workers);
+  tcase_add_test (tc, move_near);
+  tcase_add_test (tc, move_nothing);
+  tcase_add_test (tc, move_far);
+
+  tc = add_case (suite, "calls", 120, start, stop_workers);
+  tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
+  tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
+  tcase_add_loop_test (tc, cancelled_each, 0, 4);
 
   tc = add_case (suite, "all", 120, start, stop_workers);
   tcase_add_test (tc, deep);
