@@ -2076,6 +2076,19 @@ eio__push (etp_queue *queue, eio_req *req)
   ecb_store_relaxed (queue->size, queue->size + 1);
 }
 
+static int
+eio__clamp_pri (int pri)
+{
+  return pri < EIO_PRI_MIN ? EIO_PRI_MIN : pri > EIO_PRI_MAX ? EIO_PRI_MAX
+                                                             : pri;
+}
+
+static void
+eio__set_rank (eio_req *req)
+{
+  req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
+}
+
 /* The first of these. */
 static eio_req *
 eio__pop_rank (etp_queue *queue, int rank)
@@ -2441,8 +2454,6 @@ etp_summon_locked (etp_pool *pool, unsigned enough)
   return action;
 }
 
-X_THREAD_PROC (eio__worker_proc);
-
 static etp_worker *
 etp_make_worker (etp_pool *pool)
 {
@@ -2497,7 +2508,7 @@ etp_new_worker (etp_pool *pool)
 /* Systems refuse stacks that are too small for the static TLS of the program
  * by EINVAL; then a larger one, and at last the default. */
 static int
-etp_create_thread (etp_pool *pool, etp_worker *w)
+etp_create_thread (etp_pool *pool, etp_worker *w, void *(*proc) (void *))
 {
   size_t wish = ecb_load_relaxed (pool->wishes.stack_size);
   size_t size = wish ? wish : EIO_STACKSIZE;
@@ -2507,7 +2518,7 @@ etp_create_thread (etp_pool *pool, etp_worker *w)
 
   for (;; ++i)
     {
-      int error = xthread_start (&tid, eio__worker_proc, w, sizes[i]);
+      int error = xthread_start (&tid, proc, w, sizes[i]);
 
       if (!error)
         ecb_store_relaxed (pool->stack_try, i);
@@ -2559,6 +2570,8 @@ etp_end_stall (etp_pool *pool)
   X_UNLOCK (pool->reqlock);
 }
 
+X_THREAD_PROC (eio__worker_proc);
+
 static void
 etp_act (etp_pool *pool, etp_action action)
 {
@@ -2569,7 +2582,7 @@ etp_act (etp_pool *pool, etp_action action)
     {
       etp_worker *w = etp_new_worker (pool);
 
-      if (!w || etp_create_thread (pool, w))
+      if (!w || etp_create_thread (pool, w, eio__worker_proc))
         etp_start_failed (pool, w);
       else if (ecb_load_relaxed (pool->stalled))
         etp_end_stall (pool);
@@ -2577,6 +2590,17 @@ etp_act (etp_pool *pool, etp_action action)
 }
 
 /* --- workers ------------------------------------------------------------ */
+
+/* When a thread that has been idle since then has been so for too long. */
+static unsigned long long
+etp_idle_end (etp_pool *pool, unsigned long long since)
+{
+  unsigned seconds = ecb_load_relaxed (pool->idle_timeout);
+
+  return since
+         + (seconds < ETP_MAX_IDLE_TIMEOUT ? seconds : ETP_MAX_IDLE_TIMEOUT)
+             * 1000000000ull;
+}
 
 /* Waits to be woken; 0 when this worker is one too many and time is over. */
 static int
@@ -2602,9 +2626,7 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
 
           if (!since)
             since = now;
-          end = since + (pool->idle_timeout < ETP_MAX_IDLE_TIMEOUT
-                           ? pool->idle_timeout
-                           : ETP_MAX_IDLE_TIMEOUT) * 1000000000ull;
+          end = etp_idle_end (pool, since);
           if (now >= end)
             {
               etp_pop_idle_locked (pool, w);
@@ -2777,8 +2799,6 @@ etp_come_back_locked (etp_pool *pool, etp_worker *w)
 static void
 etp_enlist_locked (etp_pool *pool, etp_worker *w)
 {
-  w->tid = pthread_self ();
-  w->id = eio_sys_thread_id ();
   w->rank = ETP_NUM_PRI;
   w->prev = 0;
   w->next = pool->workers;
@@ -2789,16 +2809,9 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
   ecb_store_relaxed (pool->start_failed, 0);
 }
 
-/* The last that a worker does. It leaves in one step with the decision to. If
- * somebody waits for that, it lets itself be joined: by whoever leaves next,
- * the last by who waits. */
 static void
-etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
+etp_delist_locked (etp_pool *pool, etp_worker *w)
 {
-  etp_action action;
-  int have_corpse = pool->have_corpse;
-  xthread_t corpse = pool->corpse;
-
   if (w->prev)
     w->prev->next = w->next;
   else
@@ -2807,7 +2820,18 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
     w->next->prev = w->prev;
   --pool->nworkers;
   ++pool->nleft;
-  action = etp_summon_locked (pool, 1);
+}
+
+/* The last that a thread does. It leaves in one step with the decision to. If
+ * somebody waits for that, it lets itself be joined: by whoever leaves next,
+ * the last by who waits. */
+static void
+etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
+{
+  int have_corpse = pool->have_corpse;
+  xthread_t corpse = pool->corpse;
+  etp_action action = etp_summon_locked (pool, 1);
+
   X_COND_BROADCAST (pool->left);
 
   pool->have_corpse = pool->nwaiting > 0;
@@ -2851,16 +2875,15 @@ etp_recruit (etp_pool *pool)
   etp_act (pool, action);
 }
 
-/* The first that a worker does. Failure is no reason not to work. */
+/* The first that a thread does. Failure is no reason not to work. */
 static void
-etp_begin_work (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
+etp_begin_and_unlock (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
 {
-  eio_sys_traits traits;
+  eio_sys_traits traits = pool->traits;
 
-  X_LOCK (pool->reqlock);
-  etp_enlist_locked (pool, w);
-  traits = pool->traits;
   *wishes = pool->wishes;
+  w->tid = pthread_self ();
+  w->id = eio_sys_thread_id ();
   X_UNLOCK (pool->reqlock);
 
   eio_sys_set_traits (&traits);
@@ -2870,6 +2893,11 @@ etp_begin_work (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
     eio_sys_set_affinity (wishes->cpus, wishes->cpus_size);
   if (wishes->ioprio)
     eio_sys_set_ioprio (wishes->ioprio);
+
+  eio__working = pool;
+  etp_use (pool);
+  if (wishes->on_start)
+    wishes->on_start (wishes->userdata);
 }
 
 /* A new worker starts up to two more before it works: so many get to work
@@ -2882,11 +2910,9 @@ X_THREAD_PROC (eio__worker_proc)
   eio_req *req;
   int is_new = 1;
 
-  etp_begin_work (pool, w, &wishes);
-  eio__working = pool;
-  etp_use (pool);
-  if (wishes.on_start)
-    wishes.on_start (wishes.userdata);
+  X_LOCK (pool->reqlock);
+  etp_enlist_locked (pool, w);
+  etp_begin_and_unlock (pool, w, &wishes);
 
   X_LOCK (pool->reqlock);
   while ((req = etp_take_locked (pool, w)))
@@ -2910,6 +2936,7 @@ X_THREAD_PROC (eio__worker_proc)
     }
   eio__serving = 0;
   etp_use (pool);
+  etp_delist_locked (pool, w);
   etp_leave_and_unlock (pool, w, &wishes);
 
   return 0;
@@ -3841,13 +3868,6 @@ etp_notice_resubmission (etp_pool *pool, eio_req *req)
 }
 
 static int
-eio__clamp_pri (int pri)
-{
-  return pri < EIO_PRI_MIN ? EIO_PRI_MIN : pri > EIO_PRI_MAX ? EIO_PRI_MAX
-                                                             : pri;
-}
-
-static int
 etp_is_polling (etp_pool *pool)
 {
   return ecb_load_acquire (pool->scope) /* etp_open_scope */
@@ -3952,7 +3972,7 @@ etp_submit (etp_pool *pool, eio_req *req)
   pool = etp_choose_pool (pool, req);
   EIO__PROBE (submit, req, req->pri);
 
-  req->eio_rank = (signed char)(eio__clamp_pri (req->pri) - EIO_PRI_MIN);
+  eio__set_rank (req);
   req->eio_timed = 0;
   req->eio_reported = 0;
   ecb_add_relaxed (pool->nreqs, 1);
