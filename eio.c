@@ -23,11 +23,13 @@
  *                                                                           *
  *    submit ─1→ ready ─2→ executing ─3→ pending ─4→ finishing ─5→ destroyed *
  *       └──────────── groups ─────────────↑ │ ↑         │                   *
- *                                         7 └─6→ waiting └─1→ (again) ready *
+ *                           8 ↓ ↑ 9       7 └─6→ waiting └─1→ (again) ready *
+ *                            kept                                           *
  *                                                                           *
  *    1 etp_submit  2 etp_take_locked  3 etp_publish  4 etp_finish           *
  *    5 eio__complete  6 etp_finish: a group that has members                *
- *    7 eio__file_group: it has none any more                                *
+ *    7 eio__file_and_unlock: it has none any more                           *
+ *    8 etp_keep: a lock that others have  9 etp_try_round: is it free now?  *
  *                                                                           *
  * Locks:                                                                    *
  *   1. A pool has reqlock, reslock, siglock and grplock; what each guards   *
@@ -45,6 +47,8 @@
  *   6. A request's members belong to the thread that has it: the submitter, *
  *      then the worker, then the poll thread; reqlock and the swap in       *
  *      etp_publish hand it over. Only cancelled is shared, and is atomic.   *
+ *      What is kept is whose reqlock it is; who tries it again takes it out *
+ *      for that.                                                            *
  *      The links grp*, and all of a group, are guarded by grplock.          *
  *                                                                           *
  * doc/internals.md tells how submit, park, wake, reap, publish and signal   *
@@ -1640,6 +1644,85 @@ eio_sys_get_times (const struct stat *st, struct timespec times[2])
   times[1] = st->st_mtim;
 }
 
+/* --- locks ---------------------------------------------------------------- */
+
+#include <sys/file.h>
+
+#ifdef LOCK_NB
+enum
+{
+  EIO__LOCK_SH = LOCK_SH,
+  EIO__LOCK_EX = LOCK_EX,
+  EIO__LOCK_NB = LOCK_NB,
+  EIO__LOCK_UN = LOCK_UN
+};
+#else
+enum
+{
+  EIO__LOCK_SH = 1,
+  EIO__LOCK_EX = 2,
+  EIO__LOCK_NB = 4,
+  EIO__LOCK_UN = 8
+};
+#endif
+
+static int
+eio_sys_flock (int fd, int operation)
+{
+#ifdef LOCK_NB
+  return flock (fd, operation);
+#else
+  (void)fd, (void)operation;
+  return EIO_ENOSYS ();
+#endif
+}
+
+/* Sets a lock of the open file description on a range, or, where there are
+ * none (Linux before 3.15 says EINVAL), one of the process. Does not wait:
+ * EAGAIN, for which others than Linux may say EACCES, which to Linux means
+ * that it is not allowed. */
+static int
+eio_sys_set_lock (int fd, struct flock *range)
+{
+  int res;
+
+#ifdef F_OFD_SETLK
+  res = fcntl (fd, F_OFD_SETLK, range);
+  if (!res || (errno != EINVAL && errno != ENOSYS))
+    return res;
+#endif
+  res = fcntl (fd, F_SETLK, range);
+#ifndef __linux__
+  if (res && errno == EACCES)
+    errno = EAGAIN;
+#endif
+  return res;
+}
+
+/* Whether the open file description has locks: 1, 0, or -1 if the system does
+ * not say. */
+static int
+eio_sys_has_locks (int fd)
+{
+#ifdef __linux__
+  char text[4096];
+  ssize_t n;
+  int info;
+
+  snprintf (text, sizeof text, "/proc/self/fdinfo/%d", fd);
+  info = open (text, O_RDONLY | O_CLOEXEC);
+  if (info < 0)
+    return -1;
+  n = read (info, text, sizeof text - 1);
+  eio_sys_close (info);
+  text[n > 0 ? n : 0] = 0;
+  return n <= 0 ? -1 : strstr (text, "\nlock:") != 0;
+#else
+  (void)fd;
+  return -1;
+#endif
+}
+
 /*****************************************************************************
  * 3  Pool                                                                   *
  *****************************************************************************/
@@ -1660,6 +1743,18 @@ eio_sys_get_times (const struct stat *st, struct timespec times[2])
 
 /* Nanoseconds between tries to start a thread, while somebody waits. */
 #define ETP_NAP 5000000u
+
+/* Locks that others have are tried again after this many nanoseconds, and then
+ * after twice as many each time, but for the last of so many rounds. */
+#define ETP_PAUSE 1000000u
+#define ETP_NUM_ROUNDS 6
+
+/* After a round, the thread that does this rests for so many times as long as
+ * the round took. */
+#define ETP_RESTS 4
+
+/* eio_req.eio_outcome of a lock that others have */
+#define ETP_BLOCKED (-2)
 
 /* eio_req.eio_state */
 enum
@@ -1697,7 +1792,9 @@ enum
 {
   ETP_QUEUE_TIME = 1, /* [0]: when it was submitted, for the histograms, */
   ETP_RUN_TIME = 2,   /* [1], [2]: ... begun to be executed, and done */
-  ETP_AGE_TIME = 4    /* [1]: while it is queued, since when it gains ranks */
+  ETP_AGE_TIME = 4,   /* [1]: while it is queued, since when it gains ranks */
+  ETP_LOCK_TIME = 8   /* [2]: until when a lock is tried again, 0: for ever;
+                         eio_frame is how often it was */
 };
 
 /* What is published, and counted */
@@ -1799,6 +1896,13 @@ typedef struct
  * each other's cache lines. */
 #define ETP_APART(n) char apart##n[64]
 
+/* Locks that were tried equally often, and are tried again together. */
+typedef struct
+{
+  etp_queue reqs;
+  unsigned long long due;               /* if there are any */
+} etp_round;
+
 /* What the host wants workers to be like. */
 typedef struct
 {
@@ -1852,6 +1956,15 @@ struct etp_pool
 
   int nguests;                          /* of queued requests, those of other
                                            pools; atomic */
+
+  /* Locks that wait, and the thread that tries them again: it is no worker,
+   * and counts as none. */
+  etp_round rounds[ETP_NUM_ROUNDS];
+  etp_worker *keeper;                   /* null until it has begun */
+  int has_keeper;                       /* or is about to; also read without
+                                           the lock */
+  int alerted;                          /* some of them were cancelled */
+  int closing;                          /* all threads are to leave */
 
   /* If not all workers take just what is first: those for requests of low
    * rank leave nreserved others free, and requests gain ranks by waiting. */
@@ -2046,6 +2159,7 @@ etp_use (etp_pool *pool)
     eio__using = pool->first;
 }
 
+static void etp_keep (eio_req *req); /* locks that wait */
 static int eio__execute (eio_req *req); /* section 6 */
 static int eio__undo (eio_req *req, eio_req *todo); /* section 5 */
 static int eio__answer (eio_req *req);
@@ -2752,21 +2866,34 @@ etp_take_locked (etp_pool *pool, etp_worker *w)
     }
 }
 
+/* Whether it was a try to lock what others have locked. */
+static int
+eio__is_blocked (eio_req *req)
+{
+  if (ecb_expect_true (!(req->eio_timed & ETP_LOCK_TIME)))
+    return 0;
+  eio__set_rank (req); /* see eio__requeue_blocked */
+  return req->eio_outcome == ETP_BLOCKED;
+}
+
 /* Requests of the library's own have nobody to be published to. w is null if
  * this is no worker. Returns 0 if the request has forked and this is the
  * child. */
 static int
 etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
 {
-  int house = req->eio_state == ETP_FREE, executed;
+  int house = req->eio_state == ETP_FREE, executed, blocked;
 
-  EIO__PROBE (start, req, req->eio_rank);
+  if (!(req->eio_timed & ETP_LOCK_TIME))
+    EIO__PROBE (start, req, req->eio_rank);
   executed = eio__execute (req);
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
     return 0;
-  EIO__PROBE (done, req, req->eio_outcome);
 
-  if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME))
+  blocked = eio__is_blocked (req);
+  if (!blocked)
+    EIO__PROBE (done, req, req->eio_outcome);
+  if (ecb_expect_false (req->eio_timed & ETP_RUN_TIME) && !blocked)
     {
       req->eio_t[2] = eio_sys_now ();
       if (!executed)
@@ -2780,6 +2907,8 @@ etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
     }
   if (house)
     free (req);
+  else if (ecb_expect_false (blocked))
+    etp_keep (req);
   else
     etp_publish (req->eio_pool, req, executed ? ETP_EXECUTED : ETP_SKIPPED);
   return 1;
@@ -2873,6 +3002,14 @@ etp_recruit (etp_pool *pool)
   action = etp_summon_locked (pool, UINT_MAX);
   X_UNLOCK (pool->reqlock);
   etp_act (pool, action);
+}
+
+/* Settings may wake under the lock. */
+static void
+etp_wake_keeper_locked (etp_pool *pool)
+{
+  if (pool->keeper)
+    eio_sys_set_event (&pool->keeper->wakeup);
 }
 
 /* The first that a thread does. Failure is no reason not to work. */
@@ -3075,14 +3212,17 @@ etp_enqueue (etp_pool *pool, eio_req *req)
   etp_act (crew, action);
 }
 
-/* What was queued with workers that are no more. It counts already. */
+/* What was queued with workers that are no more, and counts already; or what
+ * was taken, and does not. */
 static void
-etp_requeue (eio_req *req)
+etp_requeue (eio_req *req, int taken)
 {
-  etp_pool *crew = etp_lock_crew (req->eio_pool);
+  etp_pool *pool = req->eio_pool, *crew = etp_lock_crew (pool);
   etp_action action;
 
   etp_push_ready_locked (crew, req);
+  if (taken && pool != crew)
+    ecb_store_relaxed (pool->nready, pool->nready + 1);
   action = etp_summon_locked (crew, 1);
   X_UNLOCK (crew->reqlock);
   etp_act (crew, action);
@@ -3117,6 +3257,243 @@ etp_housekeep (etp_pool *pool, const eio_req *todo)
 
   if (!etp_delegate (pool, todo))
     eio__execute (&here);
+}
+
+/* --- locks that wait ---------------------------------------------------- */
+
+/* When some have to be tried again; 0 if there are none. */
+static unsigned long long
+etp_next_round_locked (etp_pool *pool)
+{
+  unsigned long long due = 0;
+  etp_round *round;
+
+  for (round = pool->rounds; round < pool->rounds + ETP_NUM_ROUNDS; ++round)
+    if (round->reqs.size && (!due || round->due < due))
+      due = round->due;
+  return due;
+}
+
+/* Puts a lock into the round for how often it was tried, or, if its time would
+ * be over before that, into an earlier one; the first begins in time. */
+static void
+etp_join_round_locked (etp_pool *pool, eio_req *req)
+{
+  unsigned long long now = eio_sys_now (), end = req->eio_t[2], due;
+  size_t i = req->eio_frame < ETP_NUM_ROUNDS ? req->eio_frame
+                                             : ETP_NUM_ROUNDS - 1;
+  etp_round *round;
+
+  ++req->eio_frame;
+  for (;; --i)
+    {
+      round = &pool->rounds[i];
+      due = round->reqs.size ? round->due : now + ((size_t)ETP_PAUSE << i);
+      if (!i || !end || due <= end)
+        break;
+    }
+  round->due = end && end < due ? end : due;
+  eio__push (&round->reqs, req);
+}
+
+/* Takes those that are due, and those that were cancelled. */
+static void
+etp_take_round_locked (etp_pool *pool, etp_queue *taken,
+                       unsigned long long now)
+{
+  etp_round *round;
+  eio_req *req;
+
+  memset (taken, 0, sizeof *taken);
+  for (round = pool->rounds; round < pool->rounds + ETP_NUM_ROUNDS; ++round)
+    if (round->due <= now || pool->alerted)
+      {
+        etp_queue all = round->reqs;
+
+        memset (&round->reqs, 0, sizeof round->reqs);
+        while ((req = eio__pop (&all)))
+          eio__push (round->due <= now || EIO_CANCELLED (req) ? taken
+                                                             : &round->reqs,
+                     req);
+      }
+  pool->alerted = 0;
+}
+
+/* All of them. */
+static void
+etp_take_rounds_locked (etp_pool *pool, etp_queue *taken)
+{
+  etp_take_round_locked (pool, taken, ~0ull);
+}
+
+/* No keeper can be had: so they are queued as any other request, behind all,
+ * as who is to unlock may wait in the same queue. Neither workers nor an
+ * eio_poll that does their work try again all the time. */
+static void
+eio__requeue_blocked (etp_queue *blocked)
+{
+  const struct timespec pause = { 0, ETP_PAUSE };
+  eio_req *req;
+
+  nanosleep (&pause, 0);
+  while ((req = eio__pop (blocked)))
+    {
+      req->eio_rank = 0;
+      etp_requeue (req, 1);
+    }
+}
+
+X_THREAD_PROC (eio__keeper_proc);
+
+static void
+etp_start_keeper (etp_pool *pool)
+{
+  etp_worker *w = etp_new_worker (pool);
+  etp_queue blocked;
+
+  if (w && !etp_create_thread (pool, w, eio__keeper_proc))
+    return;
+
+  X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->has_keeper, 0);
+  ++pool->nrefused;
+  if (w)
+    {
+      w->next = pool->spares;
+      pool->spares = w;
+    }
+  etp_take_rounds_locked (pool, &blocked);
+  X_UNLOCK (pool->reqlock);
+  eio__requeue_blocked (&blocked);
+}
+
+/* Has the keeper look at what there is. If there is none, starts one if
+ * something waits. */
+static void
+etp_call_keeper_and_unlock (etp_pool *pool)
+{
+  etp_worker *w = pool->keeper;
+  int start = !pool->has_keeper && !pool->closing
+              && etp_next_round_locked (pool);
+
+  if (start)
+    ecb_store_relaxed (pool->has_keeper, 1);
+  X_UNLOCK (pool->reqlock);
+  if (w)
+    eio_sys_set_event (&w->wakeup);
+  if (start)
+    etp_start_keeper (pool);
+}
+
+/* Takes over a lock from who has tried it in vain. */
+static void
+etp_keep (eio_req *req)
+{
+  etp_pool *pool = req->eio_pool, *crew;
+
+  if (ecb_load_relaxed (pool->over))
+    return;
+  crew = etp_lock_crew (pool);
+  if (ecb_load_relaxed (pool->draining) == ETP_CLOSE)
+    ecb_store_relaxed (req->cancelled, 1);
+  crew->alerted |= EIO_CANCELLED (req);
+  etp_join_round_locked (crew, req);
+  etp_call_keeper_and_unlock (crew);
+}
+
+/* Has the keeper drop what was cancelled. Whoever gives it something that was
+ * cancelled just now sees that, or it is seen at the next try. */
+static void
+etp_alert_keeper (etp_pool *pool)
+{
+  if (ecb_load_relaxed (pool->over) == ETP_INHERITED
+      || !ecb_load_relaxed (etp_crew (pool)->has_keeper))
+    return;
+  pool = etp_lock_crew (pool);
+  pool->alerted = 1;
+  etp_call_keeper_and_unlock (pool);
+}
+
+/* Waits until some are to be tried, but not before it has rested, or to be
+ * dropped. Returns 0 when there is no need for a keeper any more. */
+static int
+etp_await_round_locked (etp_pool *pool, etp_worker *w,
+                        unsigned long long rested)
+{
+  unsigned long long since = eio_sys_now (), now = since;
+
+  for (;; now = eio_sys_now ())
+    {
+      unsigned long long due = etp_next_round_locked (pool);
+
+      if (pool->closing || ecb_load_relaxed (pool->over))
+        return 0;
+      if (!due)
+        {
+          due = etp_idle_end (pool, since);
+          if (!pool->limit || due <= now)
+            return 0;
+        }
+      else
+        {
+          due = due > rested ? due : rested;
+          if (pool->alerted || due <= now)
+            return 1;
+        }
+
+      X_UNLOCK (pool->reqlock);
+      eio_sys_await_event (&w->wakeup, due);
+      X_LOCK (pool->reqlock);
+    }
+}
+
+/* Tries them, and returns when the next may be tried. Meanwhile the pools of
+ * those that are finished are not freed. */
+static unsigned long long
+etp_try_round (etp_pool *pool, etp_queue *taken)
+{
+  unsigned long long now = eio_sys_now ();
+  eio_req *req;
+
+  while ((req = eio__pop (taken)))
+    {
+      etp_pool *whose = req->eio_pool;
+
+      ecb_add_relaxed (whose->nhere, 1);
+      etp_run (pool, 0, req);
+      X_LOCK (pool->reqlock);
+      ecb_add_relaxed (whose->nhere, -1u);
+      X_UNLOCK (pool->reqlock);
+    }
+  return now + ETP_RESTS * eio__elapsed (now, eio_sys_now ());
+}
+
+X_THREAD_PROC (eio__keeper_proc)
+{
+  etp_worker *w = thr_arg;
+  etp_pool *pool = w->pool;
+  unsigned long long rested = 0, now;
+  etp_wishes wishes;
+  etp_queue taken;
+
+  X_LOCK (pool->reqlock);
+  pool->keeper = w;
+  etp_begin_and_unlock (pool, w, &wishes);
+
+  X_LOCK (pool->reqlock);
+  while (etp_await_round_locked (pool, w, rested))
+    {
+      now = eio_sys_now ();
+      etp_take_round_locked (pool, &taken, now < rested ? 0 : now);
+      X_UNLOCK (pool->reqlock);
+      rested = etp_try_round (pool, &taken);
+      X_LOCK (pool->reqlock);
+    }
+  pool->keeper = 0;
+  ecb_store_relaxed (pool->has_keeper, 0);
+  etp_leave_and_unlock (pool, w, &wishes);
+
+  return 0;
 }
 
 /* --- lives -------------------------------------------------------------- */
@@ -3224,6 +3601,8 @@ etp_abandon (etp_pool *pool)
   ecb_store_relaxed (pool->limit, 0);
   ecb_store_relaxed (pool->stalled, 0);
   memset (&pool->req_queue, 0, sizeof pool->req_queue);
+  memset (pool->rounds, 0, sizeof pool->rounds);
+  etp_wake_keeper_locked (pool);
   etp_dismiss_locked (pool, pool->nidle);
   X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
@@ -3284,7 +3663,10 @@ etp_limit_locked (etp_pool *pool, unsigned nthreads)
 {
   ecb_store_relaxed (pool->limit, nthreads);
   if (!nthreads)
-    ecb_store_relaxed (pool->stalled, 0);
+    {
+      ecb_store_relaxed (pool->stalled, 0);
+      etp_wake_keeper_locked (pool);
+    }
   if (pool->nworkers > nthreads)
     etp_dismiss_locked (pool, pool->nworkers - nthreads);
   X_COND_BROADCAST (pool->left);
@@ -3381,6 +3763,7 @@ etp_reconsider_and_unlock (etp_pool *pool)
 
   for (w = pool->idle; w; w = w->idle_next)
     eio_sys_set_event (&w->wakeup);
+  etp_wake_keeper_locked (pool);
   X_UNLOCK (pool->reqlock);
 }
 
@@ -4321,18 +4704,28 @@ etp_is_in_callback (etp_pool *pool, size_t end)
 }
 
 static void
-etp_cancel_queued (etp_pool *pool)
+etp_cancel_in_locked (etp_pool *pool, etp_queue *queue)
 {
-  etp_pool *crew = etp_crew (pool);
   eio_req *req;
   int rank;
 
-  X_LOCK (crew->reqlock);
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
-    for (req = crew->req_queue.first[rank]; req; req = (eio_req *)req->next)
+    for (req = queue->first[rank]; req; req = (eio_req *)req->next)
       if (req->eio_pool == pool)
         eio__mark_cancelled (req);
-  X_UNLOCK (crew->reqlock);
+}
+
+static void
+etp_cancel_queued (etp_pool *pool)
+{
+  etp_pool *crew = etp_lock_crew (pool);
+  int i;
+
+  etp_cancel_in_locked (pool, &crew->req_queue);
+  for (i = 0; i < ETP_NUM_ROUNDS; ++i)
+    etp_cancel_in_locked (pool, &crew->rounds[i].reqs);
+  crew->alerted = 1;
+  etp_call_keeper_and_unlock (crew);
 }
 
 /* Polls and waits for so many nanoseconds, but not beyond end, with a worker at
@@ -4385,8 +4778,26 @@ eio__is_leaving (const etp_worker *w)
          && eio_sys_now () - w->left < 10 * 1000000000ull;
 }
 
-/* Has all workers leave, and waits for their threads to end. Returns 0 if time
- * is over before. */
+static int
+etp_has_threads_locked (etp_pool *pool)
+{
+  return pool->nworkers || pool->has_keeper || pool->nstopping;
+}
+
+/* Whether what was left is served again, for pools that share the workers. */
+static int
+etp_has_threads (etp_pool *pool)
+{
+  int res;
+
+  X_LOCK (pool->reqlock);
+  res = etp_has_threads_locked (pool);
+  X_UNLOCK (pool->reqlock);
+  return res;
+}
+
+/* Has all workers leave, and the keeper, and waits for their threads to end.
+ * Returns 0 if time is over before. */
 static int
 etp_join_workers (etp_pool *pool, unsigned long long end)
 {
@@ -4395,16 +4806,18 @@ etp_join_workers (etp_pool *pool, unsigned long long end)
   etp_worker *w;
 
   X_LOCK (pool->reqlock);
+  pool->closing = 1;
   etp_limit_locked (pool, 0);
   ++pool->nwaiting;
-  while ((pool->nworkers || pool->nstopping) && !eio__is_late (end))
+  while (etp_has_threads_locked (pool) && !eio__is_late (end))
     {
       X_UNLOCK (pool->reqlock);
       eio_sys_nap ();
       X_LOCK (pool->reqlock);
     }
   --pool->nwaiting;
-  all = !pool->nworkers && !pool->nstopping;
+  pool->closing = 0;
+  all = !etp_has_threads_locked (pool);
   have_corpse = all && pool->have_corpse; /* else it may be in on_stop */
   corpse = pool->corpse;
   pool->have_corpse &= !all;
@@ -8391,6 +8804,89 @@ eio__move (eio_req *req)
   return errno == EXDEV ? eio__with_places (req, eio__move_between) : -1;
 }
 
+/* --- locks --------------------------------------------------------------- */
+
+static int
+eio__is_lock (const eio_req *req)
+{
+  return req->type == EIO_FLOCK || req->type == EIO_LOCK;
+}
+
+/* Whether a lock that was obtained, and then cancelled, may be given back: not
+ * if it may be a change to one that was held before. Kept in eio_extra. */
+static void
+eio__look_for_locks (eio_req *req)
+{
+  req->eio_extra = eio_sys_has_locks (req->int1) ? req : 0;
+}
+
+/* Before the first try: the time begins to run. Returns 0 if that was wrong. */
+static int
+eio__begin_lock (eio_req *req)
+{
+  if (req->eio_timed & ETP_LOCK_TIME)
+    return 1;
+  if (req->nv1 != req->nv1)
+    return 0;
+  req->eio_timed |= ETP_LOCK_TIME;
+  req->eio_t[2] = req->nv1 < 0 ? 0 : eio_sys_now () + eio_sys_ns (req->nv1);
+  req->eio_frame = 0;
+  eio__look_for_locks (req);
+  return 1;
+}
+
+/* After a try. When flock(2) has to wait to change a lock, it has given up the
+ * one before. */
+static eio_ssize_t
+eio__end_try (eio_req *req, int res)
+{
+  if (!res || (errno != EAGAIN && errno != EWOULDBLOCK))
+    return res;
+  if (!req->eio_frame && req->eio_extra && req->type == EIO_FLOCK)
+    eio__look_for_locks (req);
+  if (!req->eio_t[2] || eio_sys_now () < req->eio_t[2])
+    return ETP_BLOCKED;
+  errno = ETIMEDOUT;
+  return -1;
+}
+
+static eio_ssize_t
+eio__flock (eio_req *req)
+{
+  int operation = (int)req->int2 & ~EIO__LOCK_NB, res;
+
+  if ((operation != EIO__LOCK_SH && operation != EIO__LOCK_EX
+       && operation != EIO__LOCK_UN)
+      || operation != (req->int2 & ~EIO__LOCK_NB) || !eio__begin_lock (req))
+    return eio__invalid ();
+  res = eio_sys_flock (req->int1, operation | EIO__LOCK_NB);
+  return req->int2 & EIO__LOCK_NB ? res : eio__end_try (req, res);
+}
+
+static struct flock
+eio__lock_range (const eio_req *req, int type)
+{
+  struct flock range;
+
+  memset (&range, 0, sizeof range);
+  range.l_type = (short)type;
+  range.l_whence = SEEK_SET;
+  range.l_start = req->offs;
+  range.l_len = req->ptr2 ? *(const off_t *)req->ptr2 : 0;
+  return range;
+}
+
+static eio_ssize_t
+eio__lock (eio_req *req)
+{
+  struct flock range = eio__lock_range (req, (int)req->int2);
+
+  if ((req->int2 != F_RDLCK && req->int2 != F_WRLCK && req->int2 != F_UNLCK)
+      || !eio__begin_lock (req))
+    return eio__invalid ();
+  return eio__end_try (req, eio_sys_set_lock (req->int1, &range));
+}
+
 /* --- taking back --------------------------------------------------------- */
 
 /* Removes what MKSTEMP or MKDTEMP has made, unless it is not that any more.
@@ -8447,6 +8943,21 @@ eio__undo_mktemp (eio_req *req, eio_req *todo)
   return 1;
 }
 
+/* Unlocks at once, though some file systems ask a server: by the time that a
+ * worker came to do it, the host may have locked the same descriptor again. */
+static void
+eio__undo_lock (eio_req *req)
+{
+  struct flock range = eio__lock_range (req, F_UNLCK);
+
+  if (req->eio_extra || eio_sys_has_locks (req->int1) <= 0)
+    return;
+  if (req->type == EIO_LOCK && req->int2 != F_UNLCK)
+    eio_sys_set_lock (req->int1, &range);
+  else if (req->type == EIO_FLOCK && !(req->int2 & EIO__LOCK_UN))
+    eio_sys_flock (req->int1, EIO__LOCK_UN);
+}
+
 /* Sets todo to what takes back a request of types 75 to 110 that succeeded and
  * was cancelled; 0 if nothing needs to be done. Called by etp_revoke. */
 static int
@@ -8466,6 +8977,8 @@ eio__undo (eio_req *req, eio_req *todo)
       return 1;
     case EIO_MKDTEMP:
     case EIO_MKSTEMP: return eio__undo_mktemp (req, todo);
+    case EIO_FLOCK:
+    case EIO_LOCK: eio__undo_lock (req); return 0;
     default: return 0;
     }
 }
@@ -8629,6 +9142,8 @@ static const eio__op eio__ops[EIO_REQ_TYPE_NUM] = {
                             EIO__PATH | EIO__PATH2 },
   [EIO_MOVE]            = { "move",            eio__move,
                             EIO__PATH | EIO__PATH2 },
+  [EIO_FLOCK]           = { "flock",           eio__flock, 0 },
+  [EIO_LOCK]            = { "lock",            eio__lock, EIO__OFFSET },
 };
 /* clang-format on */
 
@@ -9089,6 +9604,7 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
 {
   etp_pool *first;
   eio_req *req, *last = 0, *kept = 0;
+  etp_queue waiting;
 
   X_LOCK (eio__pools_lock);
   X_LOCK (old->reqlock);
@@ -9096,6 +9612,7 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
     if (etp_crew (first->current) == old)
       ecb_store_release (first->current->crew, pool);
   old->nguests = 0;
+  etp_take_rounds_locked (old, &waiting);
   for (; old->req_queue.size; old->nlow_queued = 0)
     if ((req = eio__pop (&old->req_queue))->eio_pool != old)
       {
@@ -9112,8 +9629,11 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
   while ((req = kept))
     {
       kept = (eio_req *)req->next;
-      etp_requeue (req);
+      etp_requeue (req, 0);
     }
+  while ((req = eio__pop (&waiting)))
+    if (req->eio_pool != old)
+      etp_keep (req);
 }
 
 /* In a process that goes on. */
@@ -9404,6 +9924,8 @@ etp_dismiss_all (etp_pool *pool, unsigned long long end)
     return 1;
   all = etp_join_workers (pool, end);
   etp_set_parallel (pool, limit, limit);
+  X_LOCK (pool->reqlock);
+  etp_call_keeper_and_unlock (pool); /* those that share it may wait */
   return all;
 }
 
@@ -9501,7 +10023,7 @@ eio_shutdown (int mode, eio_tstamp timeout)
   while (begin != eio__pool ());
 
   EIO__FOR_POOLS (pool, begin)
-    if (pool->first && etp_crew (pool) == pool)
+    if (pool->first && etp_crew (pool) == pool && !etp_has_threads (pool))
       etp_free_parts (pool);
   if (!begin->first)
     eio__forget_all (begin);
@@ -10171,16 +10693,23 @@ eio_try_submit (eio_req *req)
 void
 eio_cancel (eio_req *req)
 {
+  etp_pool *pool;
+
   if (!req)
     return;
   if (req->type != EIO_GROUP || !req->eio_pool)
     {
       eio__mark_cancelled (req);
+      if (eio__is_lock (req)
+          && ecb_load_relaxed (req->eio_state) == ETP_QUEUED)
+        etp_alert_keeper (req->eio_pool);
       return;
     }
-  etp_lock_groups (req->eio_pool);
+  pool = req->eio_pool;
+  etp_lock_groups (pool);
   eio__cancel_locked (req);
-  etp_unlock_groups (req->eio_pool);
+  etp_unlock_groups (pool);
+  etp_alert_keeper (pool);
 }
 
 static void
@@ -10257,7 +10786,7 @@ int
 eio_grp_add (eio_req *grp, eio_req *req)
 {
   etp_pool *pool, *bound;
-  int finishing, member;
+  int finishing, member, cancelled = 0;
 
   if (!req)
     return 0;
@@ -10278,10 +10807,13 @@ eio_grp_add (eio_req *grp, eio_req *req)
       if (req->type == EIO_GROUP && !bound)
         req->eio_pool = pool; /* its members' */
       eio__link_member_locked (grp, req);
-      if (EIO_CANCELLED (grp))
+      cancelled = EIO_CANCELLED (grp);
+      if (cancelled)
         eio__cancel_locked (req);
     }
   etp_unlock_groups (pool);
+  if (cancelled)
+    etp_alert_keeper (pool);
 
   assert (!finishing && "eio_grp_add: this group has begun to finish");
   assert (!member && "eio_grp_add: this request is in a group already");
@@ -10301,6 +10833,7 @@ eio_grp_cancel (eio_req *grp)
   etp_lock_groups (pool);
   eio__cancel_members_locked (grp);
   etp_unlock_groups (pool);
+  etp_alert_keeper (pool);
 }
 
 eio_wd
@@ -11418,6 +11951,22 @@ eio_move (const char *path, const char *new_path, int flags, int pri,
           eio_cb cb, void *data)
 {
   return eio_move_at (EIO_CWD, path, EIO_CWD, new_path, flags, pri, cb, data);
+}
+
+eio_req *
+eio_flock (int fd, int operation, eio_tstamp timeout, int pri, eio_cb cb,
+           void *data)
+{
+  return EIO__START (EIO_FLOCK, .int1 = fd, .int2 = operation,
+                     .nv1 = timeout);
+}
+
+eio_req *
+eio_lock (int fd, int type, off_t start, off_t length, eio_tstamp timeout,
+          int pri, eio_cb cb, void *data)
+{
+  return EIO__START (EIO_LOCK, .int1 = fd, .int2 = type, .offs = start,
+                     .ptr2 = &length, .nv1 = timeout);
 }
 
 /* --- the other requests with a wd ---------------------------------------- */

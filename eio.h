@@ -220,6 +220,11 @@ enum {
   EIO_COPY            = 97, /* path, ptr2 new path, int3 its wd, int1
                                EIO_COPY_* */
   EIO_MOVE            = 98, /* the same */
+  EIO_FLOCK           = 99, /* int1 fd, int2 LOCK_*, nv1 seconds that it may
+                               wait (< 0: any) */
+  EIO_LOCK            = 100, /* int1 fd, int2 F_RDLCK, F_WRLCK or F_UNLCK, offs
+                               start, ptr2 off_t * length (null: to the end),
+                               nv1 as above */
 
   EIO_REQ_TYPE_NUM    = 111 /* not all of those before are types */
 };
@@ -523,7 +528,7 @@ struct eio_req
   unsigned char eio_timed;    /* which of eio_t are */
   eio_req *eio_chain;        /* of groups whose feeders run: another, */
   size_t eio_frame;          /* ... where on the stack, */
-  void *eio_extra;           /* ... and on which thread */
+  void *eio_extra;           /* ... and on which thread; locks: section 5 */
   unsigned long long eio_t[3]; /* monotonic times in ns */
   uint64_t eio_done, eio_total; /* see eio_get_progress */
 };
@@ -1274,6 +1279,21 @@ eio_req *eio_copy (const char *path, const char *new_path, int flags, int pri,
                    eio_cb cb, void *data);
 eio_req *eio_move (const char *path, const char *new_path, int flags, int pri,
                    eio_cb cb, void *data);
+
+/* flock(2), and locks of a range as fcntl(2) sets them: of the open file
+ * description (F_OFD_SETLK), or, where the system has none, of the process,
+ * which loses them when it closes any descriptor of the file.  length may be 0,
+ * to the end and beyond, or negative, as there.  While others have it locked,
+ * they try again, for timeout seconds from the first time on (< 0: for ever; 0:
+ * not at all), then -1 with errno ETIMEDOUT; LOCK_NB: EWOULDBLOCK.  No worker
+ * waits meanwhile, and who gets it first is not defined.  Keep fd open until
+ * destroy.  A cancelled one that had got its lock gives it back, unless fd had
+ * locks before, or the system does not say; unlock it then.  EINVAL: timeout is
+ * NaN. */
+eio_req *eio_flock (int fd, int operation, eio_tstamp timeout, int pri,
+                    eio_cb cb, void *data);
+eio_req *eio_lock (int fd, int type, off_t start, off_t length,
+                   eio_tstamp timeout, int pri, eio_cb cb, void *data);
 
 /* The same, and those of the requests before, with paths that are relative to a
  * wd.  With two paths, there is one for each; what a symlink contains is

@@ -87,6 +87,7 @@ static const number path_request_types[] = {
   N (EIO_OPENDIR, 90), N (EIO_READDIR_NEXT, 91), N (EIO_CLOSEDIR, 92),
   N (EIO_LOAD, 93), N (EIO_SAVE, 94), N (EIO_PATHSYNC, 95),
   N (EIO_SCANDIR, 96), N (EIO_COPY, 97), N (EIO_MOVE, 98),
+  N (EIO_FLOCK, 99), N (EIO_LOCK, 100),
   N (EIO_REQ_TYPE_NUM, 111),
 
   N (EIO_RESOLVE_NO_XDEV, 0x01), N (EIO_RESOLVE_NO_MAGICLINKS, 0x02),
@@ -410,6 +411,8 @@ static const function functions[] = {
   W (eio_scandir, const char *, int),
   W (eio_copy, const char *, const char *, int),
   W (eio_move, const char *, const char *, int),
+  W (eio_flock, int, int, eio_tstamp),
+  W (eio_lock, int, int, off_t, off_t, eio_tstamp),
   W (eio_wd_open_at, eio_wd, const char *),
   W (eio_open_at, eio_wd, const char *, int, mode_t),
   W (eio_slurp_at, eio_wd, const char *, void *, size_t, off_t),
