@@ -14,6 +14,7 @@
 #include "support.h"
 #include "counting.h"
 
+#include <sys/file.h>
 #include <sys/wait.h>
 
 /*****************************************************************************
@@ -400,6 +401,8 @@ static const sample samples[] = {
   S (MOVE,            PLAIN, P (OLD), TO (NEW), .int1 = EIO_COPY_SYNC),
   S (MOVE,            POOR,  P (OLD), TO (NEW)),
   S (MOVE,            POOR,  P (LINK), TO (NEW)),
+  S (FLOCK,           PLAIN, FD, .int2 = LOCK_SH, .nv1 = -1),
+  S (LOCK,            PLAIN, FD, .int2 = F_RDLCK, .nv1 = -1),
 };
 /* clang-format on */
 
@@ -531,6 +534,9 @@ submit_file_wrapper (const eio_req *r, eio_cb cb, void *data)
     case EIO_SCANDIR: return eio_scandir (r->ptr1, r->int1, END);
     case EIO_COPY: return eio_copy (r->ptr1, r->ptr2, r->int1, END);
     case EIO_MOVE: return eio_move (r->ptr1, r->ptr2, r->int1, END);
+    case EIO_FLOCK: return eio_flock (r->int1, r->int2, r->nv1, END);
+    case EIO_LOCK:
+      return eio_lock (r->int1, r->int2, r->offs, 0, r->nv1, END);
     default: return submit_data_wrapper (r, cb, data);
     }
 }

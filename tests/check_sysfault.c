@@ -12,6 +12,7 @@
 #include "support.h"
 #include "counting.h"
 
+#include <sys/file.h>
 #include <sys/wait.h>
 
 /*****************************************************************************
@@ -33,6 +34,7 @@
   X (int, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid)) \
   X (int, fchownat, (int at, const char *p, uid_t u, gid_t g, int flags), \
      (at, p, u, g, flags)) \
+  X (int, flock, (int fd, int operation), (fd, operation)) \
   X (int, fstatat, (int at, const char *p, struct stat *st, int flags), \
      (at, p, st, flags)) \
   X (int, fstatvfs, (int fd, struct statvfs *st), (fd, st)) \
@@ -445,6 +447,7 @@ out_of_memory (void)
 #define fchownat(...)           fault_fchownat (__VA_ARGS__)
 #define fdatasync(fd)           fault_fdatasync (fd)
 #define fdopendir(fd)           fault_fdopendir (fd)
+#define flock(...)              fault_flock (__VA_ARGS__)
 #define fstat(...)              fault_fstat (__VA_ARGS__)
 #define fstatat(...)            fault_fstatat (__VA_ARGS__)
 #define fstatvfs(...)           fault_fstatvfs (__VA_ARGS__)
@@ -667,6 +670,7 @@ static const int clone_errors[]
 static const int map_errors[] = { EAGAIN, EBADF, EFAULT, EINVAL, ENOMEM, 0 };
 static const int attr_errors[]
   = { E2BIG, EACCES, EDQUOT, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, 0 };
+static const int range_errors[] = { EBADF, EDEADLK, EINVAL, ENOLCK, 0 };
 static const int status_errors[] = { EBADF, EIO, EROFS, 0 };
 
 static const sample samples[] = {
@@ -825,6 +829,9 @@ static const sample samples[] = {
   WITHOUT (renameat, MOVE, fsync, sync_errors, P (OLD), TO (NEW),
            .int1 = EIO_COPY_SYNC),
   WITHOUT (renameat, MOVE, symlinkat, make_errors, P (LINK), TO (NEW)),
+
+  S  (FLOCK,    flock, range_errors, FD, .int2 = LOCK_SH, .nv1 = -1),
+  S  (LOCK,     fcntl, range_errors, FD, .int2 = F_RDLCK, .nv1 = -1),
 };
 /* clang-format on */
 
@@ -1063,6 +1070,8 @@ is_dispensable (int type, int call)
     case EIO_COPY: return call == F_lseek;
     case EIO_MOVE: return call != F_renameat;
     case EIO_MKDIRS: return call == F_fstatat;
+    case EIO_FLOCK:
+    case EIO_LOCK: return call == F_read;
     default: return 0;
     }
 }
