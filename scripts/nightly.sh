@@ -4,17 +4,20 @@
 
 # What takes too long for every change: everything that .ci/run does, the unit
 # tests that race REPEAT times (100) on all processors, on one, and with a busy
-# loop beside them, all unit tests under valgrind, and STRESS seconds (3600) of
-# the stress test.  The last line is "N passed, N failed", counting programs.
+# loop beside them, all unit tests under valgrind, FUZZ seconds (600) of each
+# fuzzing target, and STRESS seconds (3600) of the stress test.  FUZZ_CORPUS, a
+# directory, gets what fuzzing found new, and FUZZ_ARTIFACTS what fails.  The
+# last line is "N passed, N failed", counting programs.
 
 cd "$(dirname "$0")/.." || exit
 . scripts/common.sh
-need $NEED_BUILD $NEED_TESTS valgrind util-linux || exit
+need $NEED_BUILD $NEED_TESTS clang libclang-rt-14-dev valgrind util-linux ||
+  exit
 
 repeat=${REPEAT:-100}
 stress=${STRESS:-3600}
 racing="signal pool group cancel threads fork embed table wrappers oom inline
-host shutdown pools grpthreads insight latch"
+host shutdown"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-nightly.XXXXXX") || exit
 hog=
 trap '[ "$hog" ] && kill $hog; rm -rf "$tmp"' EXIT
@@ -78,6 +81,12 @@ do
     --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
     "$test"
 done
+
+echo "== fuzzing for ${FUZZ:-600} s each ($SECONDS s)"
+run fuzz env top_builddir="$tmp/build/obj" EIO_FUZZ_SECONDS="${FUZZ:-600}" \
+  EIO_FUZZ_CORPUS="$FUZZ_CORPUS" EIO_FUZZ_ARTIFACTS="$FUZZ_ARTIFACTS" \
+  tests/test_fuzz.sh
+tail -n 3 "$tmp/out"
 
 echo "== stress for $stress s ($SECONDS s)"
 run stress env EIO_STRESS_SECONDS="$stress" CK_DEFAULT_TIMEOUT=$((stress + 600)) \
