@@ -243,8 +243,19 @@ static struct
   int deepest;    /* path, in bytes */
   int unsure;     /* types that do not agree with stats */
   int polls;      /* it calls eio_poll */
+  int exact;      /* directory and name lead to the entry */
   eio_req *cancel;
 } seen;
+
+static void
+expect_entry (const char *dir, const char *name, ino_t inode)
+{
+  char path[600];
+  struct stat st;
+
+  snprintf (path, sizeof path, "%s%s%s", dir, *dir ? "/" : "", name);
+  ck_assert_msg (!lstat (path, &st) && st.st_ino == inode, "%s", path);
+}
 
 static int
 see (eio_req *walk, const char *dir, const eio_dirent *dirent,
@@ -266,6 +277,8 @@ see (eio_req *walk, const char *dir, const eio_dirent *dirent,
   if (!*dir)
     seen.order = seen.entries;
   ck_assert_int_eq (dirent->namelen, strlen (name));
+  if (seen.exact)
+    expect_entry (dir, name, dirent->inode);
   if (seen.polls)
     eio_poll ();
   if (seen.cancel)
@@ -1440,6 +1453,35 @@ START_TEST (wide)
 }
 END_TEST
 
+/* Directories whose parents have batches still to come. */
+START_TEST (paths_lead_to_entries)
+{
+  char path[300];
+  int i, k;
+
+  make_dir ("w");
+  for (i = 0; i < 20; ++i)
+    {
+      snprintf (path, sizeof path, "w/%d", i);
+      make_wide (path, 600);
+      for (k = 0; k < 600; k += 16)
+        {
+          snprintf (path, sizeof path, "w/%d/%0*d/file", i, k % 200 + 8, k);
+          make_file (path);
+        }
+    }
+  for (i = 0; i < 8; ++i)
+    {
+      memset (&seen, 0, sizeof seen);
+      seen.exact = 1;
+      run (eio_walk ("w", i & 4 ? EIO_WALK_POSTORDER : 0, 1u << i % 4, see,
+                     TREE));
+      ck_assert_int_eq (got.result, 0);
+      ck_assert_int_eq (seen.entries, 1 + 20 * (1 + 600 + 38));
+    }
+}
+END_TEST
+
 /* --- without descriptors, without memory ------------------------------- */
 
 START_TEST (few_descriptors)
@@ -1775,6 +1817,7 @@ main (void)
   tc = add_case (suite, "all", 120, start, stop_workers);
   tcase_add_test (tc, deep);
   tcase_add_test (tc, wide);
+  tcase_add_test (tc, paths_lead_to_entries);
   tcase_add_test (tc, few_descriptors);
   tcase_add_test (tc, no_memory);
   tcase_add_test (tc, cancelled);
