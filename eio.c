@@ -419,21 +419,6 @@ eio_sys_open_same (int fd)
 #endif
 }
 
-/* As openat, but fails with EAGAIN if the path is not all in the kernel's
- * memory. Linux 5.12. */
-static int
-eio_sys_open_cached (int dirfd, const char *path, int flags)
-{
-#if defined __linux__ && defined SYS_statx /* headers of some age */
-  unsigned long long how[3] = { (unsigned)flags, 0, EIO__RESOLVE_CACHED };
-
-  return (int)syscall (EIO__SYS_OPENAT2, dirfd, path, how, sizeof how);
-#else
-  (void)dirfd, (void)path, (void)flags;
-  return EIO_ENOSYS ();
-#endif
-}
-
 /* Whether reads of fd pass by the page cache. */
 static int
 eio_sys_is_direct (int fd)
@@ -1536,6 +1521,14 @@ eio_sys_openat2 (int dirfd, const char *path, int flags, mode_t mode,
   (void)dirfd, (void)path, (void)flags, (void)mode, (void)resolve;
   return EIO_ENOSYS ();
 #endif
+}
+
+/* As openat, but fails with EAGAIN if the path is not all in the kernel's
+ * memory. Linux 5.12. */
+static int
+eio_sys_open_cached (int dirfd, const char *path, int flags)
+{
+  return eio_sys_openat2 (dirfd, path, flags, 0, EIO__RESOLVE_CACHED);
 }
 
 /* An unnamed file in a directory. Linux 3.11; before, the kernel takes it for
