@@ -78,11 +78,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,8 +177,102 @@
 #endif
 #ifdef __linux__
 # include <sys/eventfd.h>
-# include <sys/uio.h>
 # include <sys/vfs.h>
+#endif
+#ifndef _WIN32
+# include <sys/ioctl.h>
+# include <sys/mman.h>
+# include <sys/resource.h>
+# include <sys/statvfs.h>
+# include <sys/uio.h>
+#endif
+
+/* Windows, by mingw-w64: names that are mapped to what there is, or fail. No
+ * directory can be opened, so that all paths are relative to the process's. A
+ * flag that is 0 has no effect there. Who includes this file has the names,
+ * too. */
+#ifdef _WIN32
+enum
+{
+  AT_FDCWD = -100,
+  AT_SYMLINK_NOFOLLOW = 0x100,
+  AT_REMOVEDIR = 0x200,
+  FD_CLOEXEC = 1,
+  F_GETFD = 1,
+  F_SETFD = 2,
+  F_GETFL = 3,
+  F_SETFL = 4,
+  F_DUPFD_CLOEXEC = 1030,
+  MS_ASYNC = 1,
+  MS_INVALIDATE = 2,
+  MS_SYNC = 4,
+  MCL_CURRENT = 1,
+  MCL_FUTURE = 2,
+  O_CLOEXEC = O_NOINHERIT,
+  O_DIRECTORY = 0,
+  O_NOCTTY = 0,
+  O_NOFOLLOW = 0,
+  O_NONBLOCK = 0,
+  S_ISGID = 02000,
+  S_ISUID = 04000,
+  _SC_PAGESIZE = 30
+};
+
+struct iovec { void *iov_base; size_t iov_len; };
+struct statvfs { unsigned long f_bsize; };
+
+static int
+eio_sys_lacks (int zero, ...)
+{
+  (void)zero;
+  return EIO_ENOSYS ();
+}
+
+# define EIO__LACKS(...) eio_sys_lacks (0, __VA_ARGS__)
+# define EIO__AT_CWD(fd, call) ((fd) == AT_FDCWD ? (call) : EIO_ENOSYS ())
+# define S_ISLNK(mode) ((void)(mode), 0)
+# define openat(fd, path, ...) \
+    EIO__AT_CWD (fd, open (path, O_BINARY | __VA_ARGS__))
+# define mkdirat(fd, path, mode) \
+    EIO__AT_CWD (fd, ((void)(mode), mkdir (path)))
+# define unlinkat(fd, path, flags) \
+    EIO__AT_CWD (fd, (flags) ? rmdir (path) : unlink (path))
+# define renameat(fd, path, new_fd, new_path) \
+    EIO__AT_CWD (fd, EIO__AT_CWD (new_fd, rename (path, new_path)))
+# define fstatat(fd, path, st, flags) \
+    EIO__AT_CWD (fd, ((void)(flags), stat (path, st)))
+# define fsync(fd) _commit (fd)
+# define sync() ((void)0)
+# define fdopendir(fd) (EIO__LACKS (fd), (DIR *)0)
+# define dirfd(dir) EIO__LACKS (dir)
+# define faccessat(...) EIO__LACKS (__VA_ARGS__)
+# define fchmod(...) EIO__LACKS (__VA_ARGS__)
+# define fchmodat(...) EIO__LACKS (__VA_ARGS__)
+# define fchown(...) EIO__LACKS (__VA_ARGS__)
+# define fchownat(...) EIO__LACKS (__VA_ARGS__)
+# define fcntl(...) EIO__LACKS (__VA_ARGS__)
+# define fstatvfs(...) EIO__LACKS (__VA_ARGS__)
+# define futimens(...) EIO__LACKS (__VA_ARGS__)
+# define ioctl(...) EIO__LACKS (__VA_ARGS__)
+# define linkat(...) EIO__LACKS (__VA_ARGS__)
+# define mknodat(...) EIO__LACKS (__VA_ARGS__)
+# define mlock(...) EIO__LACKS (__VA_ARGS__)
+# define mlockall(...) EIO__LACKS (__VA_ARGS__)
+# define msync(...) EIO__LACKS (__VA_ARGS__)
+# define munlock(...) EIO__LACKS (__VA_ARGS__)
+# define munlockall() EIO__LACKS (0)
+# define pipe(...) EIO__LACKS (__VA_ARGS__)
+# define pread(...) EIO__LACKS (__VA_ARGS__)
+# define pwrite(...) EIO__LACKS (__VA_ARGS__)
+# define readlinkat(...) EIO__LACKS (__VA_ARGS__)
+# define readv(...) EIO__LACKS (__VA_ARGS__)
+# define sigismember(...) 0
+# define sigpending(...) ((void)0)
+# define statvfs(...) EIO__LACKS (__VA_ARGS__)
+# define symlinkat(...) EIO__LACKS (__VA_ARGS__)
+# define sysconf(...) EIO__LACKS (__VA_ARGS__)
+# define utimensat(...) EIO__LACKS (__VA_ARGS__)
+# define writev(...) EIO__LACKS (__VA_ARGS__)
 #endif
 
 /* x32 has longs that are not those of its kernel. */
@@ -1050,7 +1140,6 @@ eio_sys_set_traits (eio_sys_traits *traits)
 #ifdef __linux__
 # include <sys/sysmacros.h>
 #endif
-#include <sys/uio.h>
 
 /* glibc and musl hide it without _GNU_SOURCE. */
 #if HAVE_PREADV && (defined SYNC_FILE_RANGE_WRITE || !defined __linux__)
@@ -1629,12 +1718,33 @@ eio_sys_find_data (int fd, off_t offset, off_t *data, off_t *hole)
 # define st_mtim st_mtimespec
 #endif
 
-/* When a file was read and written last. */
+/* When a file was read, written, and changed in any way last. */
 static void
-eio_sys_get_times (const struct stat *st, struct timespec times[2])
+eio_sys_get_times (const struct stat *st, struct timespec times[3])
 {
+#ifdef _WIN32
+  memset (times, 0, 3 * sizeof *times);
+  times[0].tv_sec = st->st_atime;
+  times[1].tv_sec = st->st_mtime;
+  times[2].tv_sec = st->st_ctime;
+#else
   times[0] = st->st_atim;
   times[1] = st->st_mtim;
+  times[2] = st->st_ctim;
+#endif
+}
+
+/* The size of transfers that suits a file, and of what its data takes on the
+ * disk, in units of 512 bytes; 0 where that is not known. */
+static void
+eio_sys_get_blocks (const struct stat *st, uint32_t *size, uint64_t *count)
+{
+#ifndef _WIN32
+  *size = (uint32_t)st->st_blksize;
+  *count = (uint64_t)st->st_blocks;
+#else
+  (void)st, *size = 0, *count = 0;
+#endif
 }
 
 /* --- locks ---------------------------------------------------------------- */
@@ -6178,7 +6288,7 @@ eio__fchmod (eio_req *req)
 static eio_ssize_t
 eio__fchown (eio_req *req)
 {
-  return fchown (req->int1, (uid_t)req->int2, (gid_t)req->int3);
+  return fchown (req->int1, (eio_uid_t)req->int2, (eio_gid_t)req->int3);
 }
 
 /* Rounds down, also below zero; tv_nsec is never negative. */
@@ -6351,8 +6461,8 @@ eio__chmod (eio_req *req)
 static eio_ssize_t
 eio__chown (eio_req *req)
 {
-  return fchownat (eio__dirfd (req->wd), req->ptr1, (uid_t)req->int2,
-                   (gid_t)req->int3, 0);
+  return fchownat (eio__dirfd (req->wd), req->ptr1, (eio_uid_t)req->int2,
+                   (eio_gid_t)req->int3, 0);
 }
 
 /* --- names -------------------------------------------------------------- */
@@ -6842,22 +6952,24 @@ eio__write_all (eio_req *req)
 static void
 eio__fill_statx (const struct stat *st, struct eio_statx *res)
 {
+  struct timespec times[3];
+
   memset (res, 0, sizeof *res);
   res->mask = EIO_STATX_BASIC_STATS;
   res->type = (unsigned)(st->st_mode & S_IFMT) >> 12;
   res->mode = (uint32_t)st->st_mode;
   res->uid = (uint32_t)st->st_uid;
   res->gid = (uint32_t)st->st_gid;
-  res->blksize = (uint32_t)st->st_blksize;
   res->nlink = (uint64_t)st->st_nlink;
   res->ino = (uint64_t)st->st_ino;
   res->size = (uint64_t)st->st_size;
-  res->blocks = (uint64_t)st->st_blocks;
   res->dev = (uint64_t)st->st_dev;
   res->rdev = (uint64_t)st->st_rdev;
-  res->atime = st->st_atim;
-  res->ctime = st->st_ctim;
-  res->mtime = st->st_mtim;
+  eio_sys_get_blocks (st, &res->blksize, &res->blocks);
+  eio_sys_get_times (st, times);
+  res->atime = times[0];
+  res->mtime = times[1];
+  res->ctime = times[2];
 }
 
 /* Where there is no statx: as far as stat goes. */
@@ -7416,8 +7528,8 @@ eio__access (eio_req *req)
 static eio_ssize_t
 eio__lchown (eio_req *req)
 {
-  return fchownat (eio__dirfd (req->wd), req->ptr1, (uid_t)req->int2,
-                   (gid_t)req->int3, AT_SYMLINK_NOFOLLOW);
+  return fchownat (eio__dirfd (req->wd), req->ptr1, (eio_uid_t)req->int2,
+                   (eio_gid_t)req->int3, AT_SYMLINK_NOFOLLOW);
 }
 
 static eio_ssize_t
@@ -8162,7 +8274,7 @@ eio__set_owner (int fd, const struct stat *st, mode_t *mode)
     {
       if (is.st_uid != st->st_uid)
         *mode &= ~(mode_t)S_ISUID;
-      if (is.st_gid != st->st_gid && fchown (fd, (uid_t)-1, st->st_gid))
+      if (is.st_gid != st->st_gid && fchown (fd, (eio_uid_t)-1, st->st_gid))
         *mode &= ~(mode_t)S_ISGID;
     }
   return 0;
@@ -8423,7 +8535,7 @@ static int
 eio__copy_status (const eio__copier *c)
 {
   mode_t mode = c->from.st_mode & 07777;
-  struct timespec times[2];
+  struct timespec times[3];
 
   if (c->flags & EIO_COPY_OWNER)
     {
@@ -8611,7 +8723,7 @@ static int
 eio__move_link (eio__mover *m)
 {
   char *text = eio_sys_realloc (0, EIO__PATH_BUF);
-  struct timespec times[2];
+  struct timespec times[3];
   ssize_t n;
   int res = -1, saved;
 
@@ -8643,7 +8755,7 @@ eio__move_link (eio__mover *m)
 static int
 eio__check_unchanged (const eio__copier *c)
 {
-  struct timespec then[2], now[2];
+  struct timespec then[3], now[3];
   struct stat st;
 
   if (fstat (c->in, &st))

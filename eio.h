@@ -28,6 +28,9 @@
 #include <signal.h>
 #include <sys/types.h>
 #include <time.h>
+#ifdef _WIN32
+# include <sys/stat.h> /* where stat is a macro */
+#endif
 
 struct iovec; /* of <sys/uio.h> */
 
@@ -64,8 +67,13 @@ typedef int (*eio_cb)(eio_req *req);
 
 typedef double  eio_tstamp; /* seconds: since the epoch, or a duration */
 typedef ssize_t eio_ssize_t;
+#ifdef _WIN32
+typedef int     eio_uid_t;
+typedef int     eio_gid_t;
+#else
 typedef uid_t   eio_uid_t;
 typedef gid_t   eio_gid_t;
+#endif
 typedef ino_t   eio_ino_t;
 
 /* A directory that paths can be relative to, made by EIO_WD_OPEN.  Its first

@@ -20,6 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Windows sends no signals to threads. */
+#ifdef _WIN32
+typedef _sigset_t sigset_t;
+# define sigfillset(set) ((void)(*(set) = 0))
+# define sigdelset(set, number) ((void)(set))
+#endif
+
 /* Mutexes.  All macros take lvalues, not pointers.  They are held for some
  * tens of nanoseconds: where there is a kind that tries again for a moment
  * before it sleeps, it is that. */
