@@ -2325,8 +2325,10 @@ static void
 eio__walk_entry (eio__treejob *job, eio__treebatch *batch, int i)
 {
   eio__treeentry *entry = &batch->entries[i];
-  struct stat buf, *st = batch->st ? &batch->st[i] : &buf;
+  struct stat buf, *st = &buf;
 
+  if (batch->st)
+    st = &batch->st[i];
   entry->fate = EIO__TREE_DONE;
   if (!eio__walk_stat (job->dir_fds.at[0], batch->names + entry->dirent.nameofs,
                        job->tree->follow, st))
