@@ -625,7 +625,7 @@ END_TEST
 static const struct
 {
   eio_tstamp t;
-  time_t sec;
+  long long sec;
   long nsec;
 } times[] = {
   { 0, 0, 0 },
@@ -666,9 +666,16 @@ try_times (int atime, int mtime, int by_fd)
 {
   char *path = file_of ("file"), *twin = file_of ("twin");
   struct stat st, want;
-  struct timespec ts[2] = { { times[atime].sec, times[atime].nsec },
-                            { times[mtime].sec, times[mtime].nsec } };
+  struct timespec ts[2] = { { (time_t)times[atime].sec, times[atime].nsec },
+                            { (time_t)times[mtime].sec, times[mtime].nsec } };
   int fd = open_existing (path, O_RDWR);
+
+  if (ts[0].tv_sec != times[atime].sec || ts[1].tv_sec != times[mtime].sec)
+    {
+      fails (EINVAL, eio_utime (path, times[atime].t, times[mtime].t, KEEP));
+      close (fd);
+      return;
+    }
 
   ck_assert_int_eq (utimensat (AT_FDCWD, twin, ts, 0), 0);
   if (by_fd)

@@ -1129,7 +1129,7 @@ START_TEST (jumps_in_a_row_are_all_destroyed)
 END_TEST
 
 /* The next poll may find itself anywhere on the stack, or on another. */
-static int
+static int __attribute__ ((__noinline__))
 poll_below (int depth)
 {
   volatile char room[4096];
@@ -1138,7 +1138,7 @@ poll_below (int depth)
                : eio_poll ();
 }
 
-static void
+static void __attribute__ ((__noinline__))
 land_below (int depth)
 {
   volatile char room[4096];
