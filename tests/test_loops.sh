@@ -41,16 +41,25 @@ try ()
   fi
 }
 
-# try_with NAME MODULE
+# try_with NAME LIBRARY FLAG...: only if there is one for this machine.
 try_with ()
 {
-  if [ "$foreign" ] && pkg-config --exists "$2"
+  name=$1 library=$2
+  shift 2
+  if [ "$foreign" ] && [ $# != 0 ] && echo 'int main (void) { return 0; }' |
+    $CC -x c - "$@" -o "$tmp/$name" 2>/dev/null
   then
-    # shellcheck disable=SC2046
-    try "$1" $(pkg-config --cflags --libs "$2")
+    try "$name" "$@"
   else
-    echo "$1: left out, as $2 is not there"
+    echo "$name: left out, as $library is not there"
   fi
+}
+
+# try_module NAME MODULE
+try_module ()
+{
+  # shellcheck disable=SC2046
+  try_with "$1" "$2" $(pkg-config --cflags --libs "$2" 2>/dev/null)
 }
 
 mkdir "$tmp/files"
@@ -70,15 +79,10 @@ done
 
 try poll
 [ "$(uname)" != Linux ] || try epoll
-if [ "$foreign" ] && [ -r /usr/include/ev.h ]
-then
-  try ev -lev
-else
-  echo "ev: left out, as libev is not there"
-fi
-try_with uv libuv
-try_with event libevent_core
-try_with glib glib-2.0
+try_with ev libev -include ev.h -lev
+try_module uv libuv
+try_module event libevent_core
+try_module glib glib-2.0
 
 echo "$run loops"
 exit $failed
