@@ -1203,10 +1203,12 @@ eio__tree_is_little (const eio__treejob *job, const eio__treebatch *batch)
 static eio__treebatch *
 eio__tree_make_batch (eio__treejob *job)
 {
-  eio__treebatch *batch = job->spare ? job->spare : malloc (sizeof *batch);
-  struct stat *st = job->spare ? batch->st : 0;
-  int st_room = st ? batch->st_room : 0;
+  eio__treebatch *batch = job->spare;
+  struct stat *st = batch ? batch->st : 0;
+  int st_room = batch ? batch->st_room : 0;
 
+  if (!batch)
+    batch = malloc (sizeof *batch);
   if (!batch)
     return 0;
   job->spare = 0;
@@ -2049,9 +2051,8 @@ eio__tree_finish (eio_req *grp)
 }
 
 static void
-eio__tree_destroy (eio_req *grp)
+eio__tree_free (eio__tree *tree)
 {
-  eio__tree *tree = (eio__tree *)grp;
   unsigned int i;
 
   while (tree->batches)
@@ -2079,6 +2080,12 @@ eio__tree_destroy (eio_req *grp)
   free (tree->to_given);
   free (tree->to_in);
   free (tree);
+}
+
+static void
+eio__tree_destroy (eio_req *grp)
+{
+  eio__tree_free ((eio__tree *)grp);
 }
 
 static const char *
@@ -2157,7 +2164,7 @@ eio__tree_make (const eio__treekind *kind, const char *path,
     tree->top = eio__tree_make_dir (tree, 0, "");
   if (tree->top)
     return tree;
-  eio__tree_destroy (&tree->grp);
+  eio__tree_free (tree);
   errno = ENOMEM;
   return 0;
 }
