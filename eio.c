@@ -194,6 +194,7 @@
 #ifdef _WIN32
 enum
 {
+  EDQUOT = 1133,
   AT_FDCWD = -100,
   AT_SYMLINK_NOFOLLOW = 0x100,
   AT_REMOVEDIR = 0x200,
@@ -2728,7 +2729,7 @@ static int
 etp_create_thread (etp_pool *pool, etp_worker *w, void *(*proc) (void *))
 {
   size_t wish = ecb_load_relaxed (pool->wishes.stack_size);
-  size_t size = wish ? wish : EIO_STACKSIZE;
+  size_t size = wish ? wish : (size_t)(EIO_STACKSIZE);
   const size_t sizes[] = { size, 2 * size, 0 };
   int i = ecb_load_relaxed (pool->stack_try);
   xthread_t tid;
