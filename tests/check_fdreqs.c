@@ -520,6 +520,7 @@ START_TEST (vectors_that_are_none_fail)
 }
 END_TEST
 
+#if HAVE_PREADV2 && defined RWF_HIPRI
 START_TEST (rwf_flags_are_obeyed_or_refused)
 {
   struct iovec v = { (char *)"0123456789", 10 };
@@ -529,6 +530,8 @@ START_TEST (rwf_flags_are_obeyed_or_refused)
 
   if (!start_in (_i))
     return;
+  if (preadv2 (-1, 0, 0, 0, 0) < 0 && errno != EBADF)
+    return; /* as in QEMU's user mode */
   fd = make_file ("file", 100);
   gives (10, eio_writev (fd, &v, 1, 50, RWF_DSYNC, KEEP));
   check_bytes (fd, 50, "0123456789", 10);
@@ -545,9 +548,11 @@ START_TEST (rwf_flags_are_obeyed_or_refused)
   close (fd);
 }
 END_TEST
+#endif
 
 static const int missing[] = { ENOSYS, EPERM };
 
+#if HAVE_PREADV2 && defined RWF_HIPRI
 START_TEST (rwf_flags_where_there_are_none_are_enosys)
 {
   struct iovec v = { buffer, 10 };
@@ -570,6 +575,7 @@ START_TEST (rwf_flags_where_there_are_none_are_enosys)
   close (fd);
 }
 END_TEST
+#endif
 
 START_TEST (vectors_are_moved_one_by_one_where_the_call_is_missing)
 {
@@ -929,6 +935,7 @@ START_TEST (statx_that_fails_is_not_missing)
 }
 END_TEST
 
+#ifdef STATX_BASIC_STATS
 START_TEST (statx_says_more_than_stat)
 {
   struct statx want;
@@ -952,6 +959,7 @@ START_TEST (statx_says_more_than_stat)
   close (fd);
 }
 END_TEST
+#endif
 
 START_TEST (statx_takes_a_buffer_or_allocates_one)
 {
@@ -1366,14 +1374,17 @@ END_TEST
 
 START_TEST (fadvise_passes_advice_on)
 {
-  int fd, ends[2], advice;
+  static const int advice[] = { POSIX_FADV_NORMAL,     POSIX_FADV_RANDOM,
+                                POSIX_FADV_SEQUENTIAL, POSIX_FADV_WILLNEED,
+                                POSIX_FADV_DONTNEED,   POSIX_FADV_NOREUSE };
+  int fd, ends[2], i;
 
   if (!start_in (_i))
     return;
   fd = make_file ("file", BYTES);
   make_pipe (ends);
-  for (advice = POSIX_FADV_NORMAL; advice <= POSIX_FADV_NOREUSE; ++advice)
-    gives (0, eio_fadvise (fd, 0, 0, advice, KEEP));
+  for (i = 0; i < LENGTH (advice); ++i)
+    gives (0, eio_fadvise (fd, 0, 0, advice[i], KEEP));
   gives (0, eio_fadvise (fd, 5, 0x123456789, POSIX_FADV_WILLNEED, KEEP));
   fails (EINVAL, eio_fadvise (fd, 0, 0, 77, KEEP));
   fails (EINVAL, eio_fadvise (fd, 0, -1, POSIX_FADV_NORMAL, KEEP));
@@ -1418,7 +1429,7 @@ START_TEST (madvise_spares_the_neighbours)
   ck_assert_int_eq (p[page - 1], 'x');
   ck_assert_int_eq (p[page], 0);
   ck_assert_int_eq (p[2 * page], 'x');
-  fails (EINVAL, eio_madvise (p, page, 12345, KEEP));
+  agrees (madvise (p, page, 12345), eio_madvise (p, page, 12345, KEEP));
   fails (ENOMEM, eio_madvise (p, (size_t)-1, MADV_WILLNEED, KEEP));
   munmap (p + page, page);
   fails (ENOMEM, eio_madvise (p, 3 * page, MADV_WILLNEED, KEEP));
@@ -2391,8 +2402,10 @@ add_transfers (TCase *tc)
   tcase_add_loop_test (tc, vectors_are_moved_in_order, 0, PLACES);
   tcase_add_test (tc, the_array_is_copied_and_the_buffers_are_not);
   tcase_add_test (tc, vectors_that_are_none_fail);
+#if HAVE_PREADV2 && defined RWF_HIPRI
   tcase_add_loop_test (tc, rwf_flags_are_obeyed_or_refused, 0, PLACES);
   tcase_add_loop_test (tc, rwf_flags_where_there_are_none_are_enosys, 0, 2);
+#endif
   tcase_add_test (tc, vectors_are_moved_one_by_one_where_the_call_is_missing);
   tcase_add_loop_test (tc, all_is_moved_however_short_the_steps, 0, PLACES);
   tcase_add_test (tc, nothing_of_all_is_nothing);
@@ -2410,7 +2423,9 @@ add_statx (TCase *tc)
   tcase_add_test (tc, statx_shows_only_what_is_valid);
   tcase_add_loop_test (tc, statx_is_made_of_stat_where_it_is_missing, 0, 2);
   tcase_add_test (tc, statx_that_fails_is_not_missing);
+#ifdef STATX_BASIC_STATS
   tcase_add_loop_test (tc, statx_says_more_than_stat, 0, PLACES);
+#endif
   tcase_add_test (tc, statx_takes_a_buffer_or_allocates_one);
 }
 

@@ -1644,7 +1644,8 @@ swap (void *arg)
 {
   (void)arg;
   while (!enough)
-    renameat2 (base, "victim/x", base, "bait", RENAME_EXCHANGE);
+    syscall (SYS_renameat2, base, "victim/x", base, "bait",
+             EIO_RENAME_EXCHANGE);
   return 0;
 }
 
