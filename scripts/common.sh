@@ -32,7 +32,7 @@ need ()
   export DEBIAN_FRONTEND
   apt-get update -qq || true # what is known already may do
   # shellcheck disable=SC2086 # a list
-  apt-get install -qq -y --no-install-recommends $missing >/dev/null
+  apt-get install -qq -y --no-remove --no-install-recommends $missing >/dev/null
 }
 
 # What it takes to build a checkout and run its tests.
