@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Copyright (c) 2026 The libeio authors
 
-# What takes too long for every change: everything that .ci/run does, the unit
+# What takes too long for every change: everything that .ci/run does, other
+# platforms, static analysis, the model and its mutants, coverage, the unit
 # tests that race REPEAT times (100) on all processors, on one, and with a busy
 # loop beside them, all unit tests under valgrind, FUZZ seconds (600) of each
 # fuzzing target, and STRESS seconds (3600) of the stress test.  FUZZ_CORPUS, a
@@ -56,6 +57,13 @@ if [ -z "$SKIP_CI" ]
 then
   .ci/run || ((failed++))
 fi
+
+for name in platforms analyse
+do
+  echo "== $name ($SECONDS s)"
+  run "$name" "scripts/$name.sh"
+  tail -n 40 "$tmp/out"
+done
 
 BUILD=$tmp/build run suite scripts/test.sh --disable-shared
 
