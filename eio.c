@@ -203,6 +203,10 @@ enum
   F_SETFD = 2,
   F_GETFL = 3,
   F_SETFL = 4,
+  F_SETLK = 6,
+  F_RDLCK = 0,
+  F_WRLCK = 1,
+  F_UNLCK = 2,
   F_DUPFD_CLOEXEC = 1030,
   MS_ASYNC = 1,
   MS_INVALIDATE = 2,
@@ -221,6 +225,7 @@ enum
 
 struct iovec { void *iov_base; size_t iov_len; };
 struct statvfs { unsigned long f_bsize; };
+struct flock { short l_type, l_whence; off_t l_start, l_len; int l_pid; };
 
 static int
 eio_sys_lacks (int zero, ...)
