@@ -12,13 +12,13 @@
 
 cd "$(dirname "$0")/.." || exit
 . scripts/common.sh
-need $NEED_BUILD $NEED_TESTS clang libclang-rt-14-dev valgrind util-linux ||
-  exit
+need $NEED_BUILD $NEED_TESTS clang libclang-rt-14-dev valgrind util-linux \
+  spin || exit
 
 repeat=${REPEAT:-100}
 stress=${STRESS:-3600}
 racing="signal pool group cancel threads fork embed table wrappers oom inline
-host shutdown"
+host shutdown pools grpthreads insight latch locks"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-nightly.XXXXXX") || exit
 hog=
 trap '[ "$hog" ] && kill $hog; rm -rf "$tmp"' EXIT
@@ -58,10 +58,12 @@ then
   .ci/run || ((failed++))
 fi
 
-for name in platforms analyse
+for what in platforms.sh analyse.sh check-model.sh "check-model.sh mutants" \
+  coverage.sh
 do
-  echo "== $name ($SECONDS s)"
-  run "$name" "scripts/$name.sh"
+  echo "== $what ($SECONDS s)"
+  # shellcheck disable=SC2086 # a script, and its argument
+  run "$what" scripts/$what
   tail -n 40 "$tmp/out"
 done
 
