@@ -590,7 +590,7 @@ START_TEST (other_processes_have_locks)
       passes (1);
       wait_until (tries > 2);
       ck_assert_uint_eq (eio_nreqs (), 1);
-      kill (pid, killed ? SIGKILL : SIGHUP);
+      kill (pid, killed ? SIGKILL : SIGUSR1);
       host_drain ();
       ck_assert_int_eq (got.result, 0);
       ck_assert_int_eq (waitpid (pid, &status, 0), pid);
