@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The libeio authors */
 
-/* When threads cannot be had: includes eio.c with a pthread_create that
- * refuses, for ever, for a while, or what has too small a stack. */
+/* When threads cannot be had, or come at a bad moment: includes eio.c with a
+ * pthread_create that refuses, for ever, for a while, or what has too small a
+ * stack, and with locks that are taken when the test says so. */
 
 #ifndef _GNU_SOURCE
 # define _GNU_SOURCE 1
@@ -36,15 +37,22 @@ fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
 static int fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
                                 const struct timespec *end);
 
+/* Something may have to happen before a lock is taken. */
+static int late_mutex_lock (pthread_mutex_t *mutex);
+
 /* Without futexes, to see it. */
 #include <sys/syscall.h>
 #undef SYS_futex
 
 #define pthread_create fake_pthread_create
 #define pthread_cond_timedwait fake_cond_timedwait
+#define pthread_mutex_lock late_mutex_lock
 #include "eio.c"
 #undef pthread_create
 #undef pthread_cond_timedwait
+#undef pthread_mutex_lock
+
+#include <setjmp.h>
 
 #include "support.h"
 
@@ -55,6 +63,7 @@ static int fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
 /* What pthread_create does: lets allowed more threads pass, then fails with
  * failure, and always when the stack is smaller than least_stack. */
 static atomic_int failure, allowed, attempts, created;
+static void (*before_failure) (void); /* called once */
 static size_t least_stack;
 static size_t sizes_asked[8];
 
@@ -78,7 +87,14 @@ refuse (size_t stack_size)
   if (stack_size < least_stack)
     return EINVAL;
   if (failure && --allowed < 0)
-    return failure;
+    {
+      void (*call) (void) = before_failure;
+
+      before_failure = 0;
+      if (call)
+        call ();
+      return failure;
+    }
   ++created;
   return 0;
 }
@@ -111,8 +127,42 @@ fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
   return pthread_cond_timedwait (cond, mutex, end);
 }
 
-/* Who executed what, and in which order. */
 static pthread_t main_thread;
+
+/* Called, once, by the thread of the test, or by another, when it is about to
+ * take the default pool's siglock. */
+static void (*_Atomic before_signal_here) (void);
+static void (*_Atomic before_signal_there) (void);
+
+static int
+late_mutex_lock (pthread_mutex_t *mutex)
+{
+  if (mutex == &eio__default_pool->siglock)
+    {
+      void (*call) (void)
+        = pthread_equal (main_thread, pthread_self ())
+            ? atomic_exchange (&before_signal_here, 0)
+            : atomic_exchange (&before_signal_there, 0);
+
+      if (call)
+        call ();
+    }
+  return pthread_mutex_lock (mutex);
+}
+
+/* How many workers wait for something to do. */
+static unsigned int
+count_idle (void)
+{
+  unsigned int n;
+
+  X_LOCK (eio__default_pool->reqlock);
+  n = eio__default_pool->nidle;
+  X_UNLOCK (eio__default_pool->reqlock);
+  return n;
+}
+
+/* Who executed what, and in which order. */
 static atomic_int executed, executed_here;
 static int order[64];
 static int finished, destroyed;
@@ -551,6 +601,46 @@ START_TEST (raised_limit_starts_a_worker)
 END_TEST
 
 /* Each failure gives back what it reserved. */
+/* Else polls would end with EAGAIN, and the signal stay up, for ever. */
+START_TEST (poll_has_nothing_to_do_once_there_is_a_worker)
+{
+  eio_set_max_parallel (1);
+  fail_after (0);
+  submit_staying (2);
+  ck_assert_int_eq (host_wait (0), 1);
+  fail_no_more ();
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (host_wait (0), 0);
+  let_all_go (2);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (host_wait (0), 0);
+}
+END_TEST
+
+/* The only worker parks, and then does not take what trusts in the start. */
+static void
+submit_to_the_start (void)
+{
+  give (&let_go, 1);
+  wait_until (executed == 2 && count_idle () == 1);
+  submit (0);
+}
+
+START_TEST (parked_worker_is_woken_when_a_start_fails)
+{
+  submit (0);
+  host_drain ();
+  submit_staying (1);
+  await_arrivals (1);
+  fail_after (0);
+  before_failure = submit_to_the_start;
+  submit (0);
+  wait_until (executed == 3);
+  host_drain ();
+  ck_assert_int_eq (finished, 4);
+}
+END_TEST
+
 START_TEST (failures_use_up_no_part_of_the_limit)
 {
   fail_after (0);
@@ -652,6 +742,66 @@ START_TEST (nothing_is_lost_while_starts_fail_in_several_threads)
     pthread_join (threads[i], 0);
   ck_assert_int_eq (executed, 900);
   expect_recovered ();
+}
+END_TEST
+
+/*****************************************************************************
+ * Signals that come late                                                    *
+ *****************************************************************************/
+
+static jmp_buf out;
+
+static void
+wait_for_the_test (void)
+{
+  take (&let_go);
+}
+
+static int
+jump_out (eio_req *req)
+{
+  (void)req;
+  longjmp (out, 1);
+}
+
+/* The worker has published, and not signalled yet: but the callback, which may
+ * never return, is announced. */
+START_TEST (poll_that_is_faster_than_the_signal_announces_itself)
+{
+  before_signal_there = wait_for_the_test;
+  eio_nop (0, jump_out, 0);
+  eio_nop (0, count, 0);
+  wait_until (eio_npending () >= 1);
+  ck_assert_int_eq (host_wants (), 0);
+  if (!setjmp (out))
+    {
+      eio_poll ();
+      ck_abort_msg ("the callback returned");
+    }
+  ck_assert_int_eq (host_wants (), 1);
+  ck_assert_int_eq (host_wait (0), 1);
+  give (&let_go, 1);
+  host_drain ();
+  ck_assert_int_eq (finishes, 1);
+}
+END_TEST
+
+static void
+submit_and_await (void)
+{
+  eio_nop (0, count, 0);
+  wait_until (eio_npending () == 1);
+}
+
+/* As it ends, before it makes the signal say whether there is more. */
+START_TEST (poll_handles_what_comes_at_the_last_moment)
+{
+  eio_nop (0, count, 0);
+  ck_assert_int_eq (host_wait (-1), 1);
+  before_signal_here = submit_and_await;
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (finishes, 2);
+  ck_assert_int_eq (host_wait (0), 0);
 }
 END_TEST
 
@@ -1047,11 +1197,21 @@ add_later (Suite *suite)
   tcase_add_test (tc, later_poll_starts_a_worker);
   tcase_add_test (tc, later_submission_starts_a_worker);
   tcase_add_test (tc, raised_limit_starts_a_worker);
+  tcase_add_test (tc, poll_has_nothing_to_do_once_there_is_a_worker);
+  tcase_add_test (tc, parked_worker_is_woken_when_a_start_fails);
   tcase_add_test (tc, failures_use_up_no_part_of_the_limit);
   tcase_add_test (tc, requests_wait_for_the_only_worker);
   tcase_add_test (tc, poll_executes_after_the_last_worker_has_left);
   tcase_add_test (tc, nothing_is_lost_while_workers_leave_and_starts_fail);
   tcase_add_test (tc, nothing_is_lost_while_starts_fail_in_several_threads);
+}
+
+static void
+add_signals (Suite *suite)
+{
+  TCase *tc = add_case (suite, "signals", 60, prepare, 0);
+  tcase_add_test (tc, poll_that_is_faster_than_the_signal_announces_itself);
+  tcase_add_test (tc, poll_handles_what_comes_at_the_last_moment);
 }
 
 static void
@@ -1103,6 +1263,7 @@ main (void)
   Suite *suite = suite_create ("threads");
   add_no_thread (suite);
   add_later (suite);
+  add_signals (suite);
   add_settings (suite);
   add_embedder (suite);
   add_stacks (suite);
