@@ -74,6 +74,26 @@ disarm_all (void)
   victim.req = (eio_req *)0;
 }
 
+/* What was brought to the disk, in this order, as it was then. */
+static struct
+{
+  struct stat st;
+  int has_file; /* is there still a "file"? */
+} synced[8];
+
+static int
+watched_fsync (int fd)
+{
+  int n = calls_of (C_fsync) - 1;
+
+  if (n < LENGTH (synced))
+    {
+      fstat (fd, &synced[n].st);
+      synced[n].has_file = !access ("file", F_OK);
+    }
+  return fsync (fd);
+}
+
 static int
 trip_open (const char *path, int flags, ...)
 {
@@ -140,7 +160,7 @@ out_of_memory (void)
   (faulty (C_pread) ? -1 : pread (fd, buf, shorter (n), o))
 #define sendfile(out, in, o, n) \
   (faulty (C_sendfile) ? -1 : sendfile (out, in, o, shorter (n)))
-#define fsync(fd)            (faulty (C_fsync) ? -1 : fsync (fd))
+#define fsync(fd)            (faulty (C_fsync) ? -1 : watched_fsync (fd))
 #define fstat(fd, st)        (faulty (C_fstat) ? -1 : fstat (fd, st))
 #define renameat(...)        (faulty (C_renameat) ? -1 : renameat (__VA_ARGS__))
 #define linkat(...)          (faulty (C_linkat) ? -1 : linkat (__VA_ARGS__))
@@ -1994,6 +2014,72 @@ START_TEST (only_files_are_copied)
 }
 END_TEST
 
+/* The status of what was synced first. */
+static void
+expect_synced_file (void)
+{
+  ck_assert_int_eq (synced[0].st.st_size, 10);
+  ck_assert_uint_eq (synced[0].st.st_mode & 07777, 0604);
+  ck_assert_int_eq (synced[0].st.st_mtime, 2000);
+}
+
+/* The nth is that of a directory. */
+static void
+expect_synced_dir (int n, const char *path)
+{
+  ck_assert_uint_eq (synced[n].st.st_ino, status_of (path).st_ino);
+}
+
+/* So that no crash leaves less than one whole file. */
+START_TEST (all_is_synced_in_order)
+{
+  const struct timespec t[2] = { { 1000, 0 }, { 2000, 0 } };
+
+  ck_assert_int_eq (chmod ("file", 0604), 0);
+  ck_assert_int_eq (utimensat (AT_FDCWD, "file", t, 0), 0);
+  gives (0, eio_copy ("file", "new", EIO_COPY_ARCHIVE | EIO_COPY_SYNC, KEEP));
+  ck_assert_int_eq (calls_of (C_fsync), 1);
+  expect_synced_file ();
+
+  disarm_all ();
+  gives (0, eio_move ("new", "dir/new", EIO_COPY_SYNC, KEEP));
+  ck_assert_int_eq (calls_of (C_fsync), 2);
+  expect_synced_dir (0, "dir");
+  expect_synced_dir (1, ".");
+
+  disarm_all ();
+  arm (C_renameat, EXDEV, 0, 1); /* across file systems */
+  gives (0, eio_move ("file", "dir/file", EIO_COPY_SYNC, KEEP));
+  ck_assert_int_eq (calls_of (C_fsync), 3);
+  expect_synced_file ();
+  expect_synced_dir (1, "dir");
+  ck_assert_int_eq (synced[1].has_file, 1);
+  expect_synced_dir (2, ".");
+  ck_assert_int_eq (synced[2].has_file, 0);
+}
+END_TEST
+
+/* They could not be written any more once the mode forbids that. */
+static void
+expect_attributes (void)
+{
+  char value[4];
+
+  ck_assert_int_eq (getxattr ("new", "user.a", value, sizeof value), 1);
+}
+
+START_TEST (attributes_are_copied_before_the_mode)
+{
+  if (setxattr ("file", "user.a", "1", 1, 0))
+    return;
+  ck_assert_int_eq (chmod ("file", 0400), 0);
+  event = expect_attributes;
+  event_at[C_fchmod] = 1;
+  gives (0, eio_copy ("file", "new", EIO_COPY_ARCHIVE, KEEP));
+  ck_assert_int_eq (calls_of (C_fchmod), 1);
+}
+END_TEST
+
 START_TEST (partial_copies_are_removed)
 {
   static const struct
@@ -2686,6 +2772,8 @@ add_copying (TCase *tc)
   tcase_add_loop_test (tc, holes_stay_holes, 0, 3);
   tcase_add_loop_test (tc, sources_may_change_meanwhile, 0, 2);
   tcase_add_test (tc, only_files_are_copied);
+  tcase_add_test (tc, all_is_synced_in_order);
+  tcase_add_test (tc, attributes_are_copied_before_the_mode);
   tcase_add_test (tc, partial_copies_are_removed);
   tcase_add_test (tc, copies_stop_when_cancelled);
   tcase_add_test (tc, requests_tell_how_far_they_are);
