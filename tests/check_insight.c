@@ -2156,6 +2156,17 @@ START_TEST (slow_callback_begins_anew)
 }
 END_TEST
 
+START_TEST (slow_request_of_another_life_is_reported)
+{
+  eio_set_slow (1, report);
+  host_start ();
+  submit_taking (2000000, 0);
+  execute_all ();
+  host_drain ();
+  ck_assert_int_eq (reports, 1);
+}
+END_TEST
+
 static int in_child;
 
 static void
@@ -3217,6 +3228,7 @@ add_slow (Suite *suite)
   tcase_add_test (tc, slow_callback_is_left_while_it_executes);
   tcase_add_test (tc, slow_callback_is_left_when_it_has_ended);
   tcase_add_loop_test (tc, slow_callback_begins_anew, 0, 2);
+  tcase_add_test (tc, slow_request_of_another_life_is_reported);
   tcase_add_loop_test (tc, slow_callback_forks, 0, 2);
   tcase_add_test (paused, slow_request_is_reported_when_it_has_ended);
   tcase_add_test (paused, waiting_is_not_slow);
