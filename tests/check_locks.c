@@ -622,6 +622,9 @@ START_TEST (cancelled_locks_end_at_once)
   assert_live (&p[0]);
   assert_live (&p[2]);
   ck_assert_int_eq (count_waiting (EIO_POOL, 0), 2);
+  X_LOCK (EIO_POOL->reqlock);
+  ck_assert_int_eq (EIO_POOL->alerted, 0); /* or the keeper would not rest */
+  X_UNLOCK (EIO_POOL->reqlock);
 
   eio_set_finish_cancelled (1);
   eio_cancel (&p[0].req);
@@ -732,6 +735,30 @@ START_TEST (cancelled_locks_are_given_back)
   release ();
   cancel_in_time (req);
   ck_assert (is_free_for (other));
+}
+END_TEST
+
+/* Who unlocked, and locked again since, keeps that. */
+START_TEST (cancelled_unlocking_takes_nothing_back)
+{
+  struct flock range = { .l_type = F_WRLCK, .l_len = 10 };
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    {
+      eio_req *req = i ? eio_lock (two, F_UNLCK, 0, 10, 0, KEEP)
+                       : eio_flock (two, LOCK_UN, 0, KEEP);
+
+      ck_assert_int_eq (host_wait (-1), 1);
+      if (i)
+        ck_assert_int_eq (fcntl (two, F_OFD_SETLK, &range), 0);
+      else
+        ck_assert_int_eq (flock (two, LOCK_EX), 0);
+      eio_cancel (req);
+      host_drain ();
+      ck_assert (i ? !is_range_free (0, 10) : !is_free_for (other));
+      ck_assert_int_eq (flock (two, LOCK_UN), 0);
+    }
 }
 END_TEST
 
@@ -1422,6 +1449,7 @@ main (void)
   tcase_add_test (tc, what_joins_a_cancelled_group_is_cancelled);
   tcase_add_test (tc, what_was_cancelled_before_is_not_tried);
   tcase_add_test (tc, cancelled_locks_are_given_back);
+  tcase_add_test (tc, cancelled_unlocking_takes_nothing_back);
   tcase_add_test (tc, locks_of_before_are_left);
   tcase_add_test (tc, who_is_told_keeps_the_lock);
 
