@@ -3195,6 +3195,16 @@ START_TEST (shutdown_polls_while_it_waits_for_earlier_lives)
 }
 END_TEST
 
+START_TEST (callbacks_during_a_shutdown_are_in_their_pool)
+{
+  open_loops (_i);
+  IN (&b, eio_nop (0, see_in_finish, 0));
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
+  ck_assert_ptr_eq (seen[0], b.pool);
+  close_loops ();
+}
+END_TEST
+
 static int
 free_during_shutdown (eio_req *req)
 {
@@ -3485,6 +3495,7 @@ add_shutdown (Suite *suite)
   tcase_add_loop_test (tc, shutdown_in_a_hook_would_deadlock, 0, 2);
   tcase_add_loop_test (tc, shutdown_of_a_pool_in_anothers_callback, 0, 3);
   tcase_add_test (tc, shutdown_polls_while_it_waits_for_earlier_lives);
+  tcase_add_loop_test (tc, callbacks_during_a_shutdown_are_in_their_pool, 0, 3);
   tcase_add_loop_test (tc, pools_may_be_freed_during_a_shutdown, 0, 3);
   tcase_add_loop_test (tc, pools_may_be_made_during_a_shutdown, 0, 3);
   tcase_add_loop_test (tc, shutdown_works_with_a_limit_of_0, 0, 3);
