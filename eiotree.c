@@ -155,6 +155,7 @@ struct eio__treefile
   eio__treeid id;
   int state;
   eio__treeid copy;
+  uint64_t mark; /* of what was copied, under no name */
   char *path; /* of the first copy, by that of the source; a 0 for each / */
   char *name; /* its end */
 };
@@ -735,6 +736,15 @@ eio__tree_mark (const eio__treeid *in, const char *name,
   mark = eio__tree_mix (mark, (uint64_t)st->st_gid);
   mark = eio__tree_mix_time (mark, &times[1]);
   return (has_names ? mark : eio__tree_mix_time (mark, &times[2])) | 1;
+}
+
+/* The same, whatever its name is. */
+static uint64_t
+eio__tree_mark_file (const struct stat *st, int has_names)
+{
+  static const eio__treeid nowhere;
+
+  return eio__tree_mark (&nowhere, "", st, has_names);
 }
 
 /* Where a mark is, or belongs. */
@@ -2408,6 +2418,7 @@ typedef struct
   int from, to;
   const char *name, *to_name;
   int in; /* a file, open; or -1 */
+  int changed; /* since it was copied, under another name */
   struct stat st;
 } eio__cptree_item;
 
@@ -2638,6 +2649,7 @@ eio__cptree_make_first (eio__treejob *job, const eio__cptree_item *item,
     {
       file->copy.dev = st.st_dev;
       file->copy.ino = st.st_ino;
+      file->mark = eio__tree_mark_file (&item->st, 1);
     }
   else
     {
@@ -2664,7 +2676,7 @@ eio__cptree_needs_no_link (int error)
 /* One of the names of a file: the first becomes a file, the others links to
  * that, or files of their own where links cannot be. -3: it is being made. */
 static int
-eio__cptree_shared (eio__treejob *job, const eio__cptree_item *item)
+eio__cptree_shared (eio__treejob *job, eio__cptree_item *item)
 {
   const eio__treeid id = { item->st.st_dev, item->st.st_ino };
   eio__treefile *file = eio__tree_find_file (job->tree, &id);
@@ -2679,7 +2691,10 @@ eio__cptree_shared (eio__treejob *job, const eio__cptree_item *item)
     return -3;
   (void)ecb_load_acquire (file->state);
   if (!eio__cptree_link_first (job, item, file))
-    return 0;
+    {
+      item->changed = file->mark != eio__tree_mark_file (&item->st, 1);
+      return 0;
+    }
   return eio__cptree_needs_no_link (errno) ? eio__cptree_make (job, item) : -1;
 }
 
@@ -2693,6 +2708,7 @@ eio__cptree_look (eio__cptree_item *item, int type)
   int res = -2;
 
   item->in = -1;
+  item->changed = 0;
   if (type != EIO_DT_REG)
     {
       if (fstatat (item->from, item->name, &item->st, AT_SYMLINK_NOFOLLOW))
@@ -2758,7 +2774,8 @@ eio__cptree_entry (eio__treejob *job, eio__treebatch *batch, int i)
   if (res)
     return;
   entry->dirent.type = (unsigned char)eio__tree_mode_type (item.st.st_mode);
-  if (job->tree->kind->moves && entry->dirent.type != EIO_DT_DIR)
+  if (job->tree->kind->moves && entry->dirent.type != EIO_DT_DIR
+      && !item.changed)
     entry->mark = eio__tree_mark (eio__tree_id_of (job), name, &item.st,
                                   item.st.st_nlink > 1);
 }
@@ -2945,15 +2962,14 @@ static int
 eio__mvtree_file (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
-  const eio__treeid none = { 0, 0 };
   int in = job->new_parent_fds.at[0];
   eio__cptree_item item;
   struct stat now;
 
   if (eio__cptree_begin_file (job, &item)
       || fstatat (in, tree->name, &now, AT_SYMLINK_NOFOLLOW)
-      || eio__mvtree_check (eio__tree_mark (&none, "", &item.st, 0)
-                            == eio__tree_mark (&none, "", &now, 0)))
+      || eio__mvtree_check (eio__tree_mark_file (&item.st, 0)
+                            == eio__tree_mark_file (&now, 0)))
     return -1;
   return unlinkat (in, tree->name, 0);
 }

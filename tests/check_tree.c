@@ -1257,13 +1257,26 @@ lure_target (void)
 }
 
 static void
-append (void)
+append_to (const char *name)
 {
-  int fd = openat (base, "t/file", O_WRONLY | O_APPEND);
+  int fd = openat (base, name, O_WRONLY | O_APPEND);
 
   acted = fd >= 0 && write (fd, "+", 1) == 1;
   if (fd >= 0)
     close (fd);
+}
+
+static void
+append (void)
+{
+  append_to ("t/file");
+}
+
+/* To what has two names. */
+static void
+append_to_same (void)
+{
+  append_to ("t/a/b/same");
 }
 
 static void
@@ -1293,6 +1306,18 @@ is_there (int fd, const char *name, off_t size)
          && (size < 0 ? S_ISDIR (st.st_mode) : st.st_size == size);
 }
 
+/* What was appended, unless that came too late. */
+static int
+has_appended (const char *name)
+{
+  char from[40], to[40];
+
+  snprintf (from, sizeof from, "t/%s", name);
+  snprintf (to, sizeof to, "u/%s", name);
+  return is_there (base, from, 6) || is_there (target, to, 6)
+         || !strcmp (fault.call, "unlinkat");
+}
+
 /* Nothing happened outside, and nothing of others was lost. */
 static void
 check_act (int kind, void (*act) (void))
@@ -1311,9 +1336,9 @@ check_act (int kind, void (*act) (void))
     ck_assert (!got.result && !exists ("t"));
   if (kind != MOVE || !acted)
     return;
-  ck_assert (act != append || is_there (base, "t/file", 6)
-             || is_there (target, "u/file", 6)
-             || !strcmp (fault.call, "unlinkat")); /* that is too late */
+  ck_assert (act != append || has_appended ("file"));
+  ck_assert (act != append_to_same
+             || (has_appended ("a/b/same") && has_appended ("empty/same")));
   ck_assert (act != add || is_there (base, "t/a/new", 0)
              || is_there (target, "u/a/new", 0));
   ck_assert (act != add || is_there (base, "t/a/newer", -1)
@@ -1334,11 +1359,11 @@ check_act (int kind, void (*act) (void))
 }
 
 static void (*const acts[]) (void)
-    = { lure, lure_target, append, add, replace };
+    = { lure, lure_target, append, append_to_same, add, replace };
 
 START_TEST (others_act)
 {
-  int kind = _i / LENGTH (acts), n, fds;
+  int kind = _i / LENGTH (acts), n, fds, maxreq;
   void (*act) (void) = acts[_i % LENGTH (acts)];
 
   target = go_elsewhere ();
@@ -1356,7 +1381,8 @@ START_TEST (others_act)
       fds = count_fds ();
       acted = 0;
       arm (n, 0, act);
-      run (begin (kind, 1 + (unsigned)n % 2));
+      maxreq = act == append || act == append_to_same ? 1 : 1 + n % 2;
+      run (begin (kind, (unsigned)maxreq));
       fault.at = 0;
       ck_assert_int_eq (count_fds (), fds);
       check_act (kind, act);
