@@ -13,6 +13,7 @@
  * that a HAVE_ name stands for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -45,6 +46,15 @@ count_pread (int fd, void *buf, size_t size, off_t offs)
   return pread (fd, buf, size, offs);
 }
 
+/* Whether no condition variable can be had. */
+static int no_conds;
+
+static int
+make_cond (pthread_cond_t *cond, const pthread_condattr_t *attr)
+{
+  return no_conds ? ENOMEM : pthread_cond_init (cond, attr);
+}
+
 static long __attribute__ ((unused))
 forbid (const char *name)
 {
@@ -53,6 +63,7 @@ forbid (const char *name)
   return -1;
 }
 
+#define pthread_cond_init(c, a)  make_cond (c, a)
 #define fsync(fd)                count_fsync (fd)
 #define sync()                   count_sync ()
 #define pread(fd, buf, n, offs)  count_pread (fd, buf, n, offs)
@@ -77,6 +88,7 @@ forbid (const char *name)
 
 #include "eio.c"
 
+#undef pthread_cond_init
 #undef fsync
 #undef sync
 #undef pread
@@ -489,6 +501,83 @@ START_TEST (what_has_no_substitute_is_enosys)
 }
 END_TEST
 
+/* Nobody can tell what of paths needs no waiting. */
+START_TEST (paths_are_not_answered_at_once)
+{
+  outcome o;
+
+  start ();
+  eio_set_inline (4096);
+  OK (0, eio_stat (file, TAIL));
+  OK (0, eio_lstat (file, TAIL));
+  o = finished (eio_open (file, O_RDONLY, 0, TAIL));
+  ck_assert_int_gt (o.result, 0);
+  OK (0, eio_close ((int)o.result, TAIL));
+  ck_assert_uint_eq (EIO_POOL->res_queue.count[ETP_INLINED], 0);
+}
+END_TEST
+
+START_TEST (workers_are_as_the_system_makes_them)
+{
+  start ();
+  errno = 0;
+  ck_assert_int_eq (eio_set_ioprio (0), -1);
+  ck_assert_int_eq (errno, ENOSYS);
+}
+END_TEST
+
+/* Nobody can tell whether a thread is at its end; so what it had is used
+ * again at once. */
+START_TEST (structs_of_workers_are_used_again)
+{
+  int i;
+
+  start ();
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  for (i = 0; i < 5; ++i)
+    {
+      eio_nop (0, 0, 0);
+      host_drain ();
+      wait_until (eio_nthreads () == 0);
+    }
+  ck_assert_ptr_nonnull (EIO_POOL->made);
+  ck_assert_ptr_null (EIO_POOL->made->made_before);
+}
+END_TEST
+
+START_TEST (workers_need_condition_variables)
+{
+  outcome o = { 0 };
+
+  start ();
+  no_conds = 1;
+  eio_nop (0, note, &o);
+  while (!o.calls)
+    {
+      eio_poll_wait (-1);
+      eio_poll ();
+    }
+  assert_ok (o, 0);
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_ptr_null (EIO_POOL->made);
+
+  /* To wait for the signal takes one, too. */
+  no_conds = 0;
+  OK (0, eio_nop (TAIL));
+  no_conds = 1;
+  memset (&o, 0, sizeof o);
+  eio_read (fd, buf, 10, 0, 0, note, &o);
+  while (!o.calls)
+    {
+      eio_poll_wait (-1);
+      eio_poll ();
+    }
+  assert_ok (o, 10);
+  ck_assert (!EIO_POOL->has_arrival);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -512,5 +601,9 @@ main (void)
   tcase_add_test (tc, groups_cancellation_and_counters_work);
   tcase_add_test (tc, ranges_and_status_have_substitutes);
   tcase_add_test (tc, what_has_no_substitute_is_enosys);
+  tcase_add_test (tc, paths_are_not_answered_at_once);
+  tcase_add_test (tc, workers_are_as_the_system_makes_them);
+  tcase_add_test (tc, structs_of_workers_are_used_again);
+  tcase_add_test (tc, workers_need_condition_variables);
   return run_suite (suite);
 }
