@@ -5078,7 +5078,6 @@ eio__is_refused (unsigned which, int error)
     case EIO__NO_TEE: eio_sys_tee (-1, -1, 1, 0); break;
     case EIO__NO_RENAMEAT2: eio_sys_renameat2 (-1, ".", -1, ".", 0); break;
     case EIO__NO_RESOLVE: eio_sys_openat2 (-1, ".", O_RDONLY, 0, 0); break;
-    default: break;
     }
   return errno == error || errno == ENOSYS;
 }

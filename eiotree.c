@@ -1331,7 +1331,6 @@ eio__tree_execute (eio_req *req)
       if (eio__tree_reach_parent (job, &fds))
         job->error = errno;
       break;
-    default: break;
     }
   errno = 0;
 }
