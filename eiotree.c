@@ -923,8 +923,9 @@ eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
           dir->link && !i);
       if (fds->at[i] < 0)
         break;
-      if (eio__tree_identify (fds->at[i], &id, &st)
-          || !eio__tree_is_same (&id, &dir->id[i]))
+      if (eio__tree_identify (fds->at[i], &id, &st))
+        break;
+      if (!eio__tree_is_same (&id, &dir->id[i]))
         {
           errno = ENOENT;
           break;

@@ -36,7 +36,11 @@ static struct
   const char *call; /* which that was */
   int far; /* renames fail with EXDEV */
 } fault;
-static int link_error; /* of linkat, or 0 */
+static int link_error;       /* of linkat, or 0 */
+static int without_types;    /* entries do not tell theirs */
+static int without_renameat2;
+static ino_t mounted;        /* a directory that is on a device of its own */
+static unsigned may_be_open; /* directories of a tree, or 0 */
 
 static int
 stumble (const char *call)
@@ -67,8 +71,26 @@ refuse (const char *call)
   return link_error || stumble (call);
 }
 
+static struct dirent *
+hide_type (struct dirent *de)
+{
+  if (de && without_types)
+    de->d_type = DT_UNKNOWN;
+  return de;
+}
+
+static int
+stat_mount (int fd, struct stat *st)
+{
+  int res = fstat (fd, st);
+
+  if (!res && st->st_ino == mounted)
+    st->st_dev ^= 1;
+  return res;
+}
+
 #define openat(...)     (stumble ("openat") ? -1 : openat (__VA_ARGS__))
-#define fstat(...)      (stumble ("fstat") ? -1 : fstat (__VA_ARGS__))
+#define fstat(...)      (stumble ("fstat") ? -1 : stat_mount (__VA_ARGS__))
 #define fstatat(...)    (stumble ("fstatat") ? -1 : fstatat (__VA_ARGS__))
 #define mkdirat(...)    (stumble ("mkdirat") ? -1 : mkdirat (__VA_ARGS__))
 #define unlinkat(...)   (stumble ("unlinkat") ? -1 : unlinkat (__VA_ARGS__))
@@ -82,11 +104,13 @@ refuse (const char *call)
 #define fcntl(...)      (stumble ("fcntl") ? -1 : fcntl (__VA_ARGS__))
 #define fsync(...)      (stumble ("fsync") ? -1 : fsync (__VA_ARGS__))
 #define renameat(...)   (stray ("renameat") ? -1 : renameat (__VA_ARGS__))
-#define syscall(...)    (stray ("syscall") ? -1 : syscall (__VA_ARGS__))
+#define syscall(...) \
+  (without_renameat2 ? (errno = ENOSYS, -1) \
+   : stray ("syscall") ? -1 : syscall (__VA_ARGS__))
 #define fdopendir(fd) \
   (stumble ("fdopendir") ? (DIR *)0 : fdopendir (fd))
 #define readdir(dir) \
-  (stumble ("readdir") ? (struct dirent *)0 : readdir (dir))
+  (stumble ("readdir") ? (struct dirent *)0 : hide_type (readdir (dir)))
 #define close(fd) \
   (stumble ("close") ? (void)(close) (fd), -1 : (close) (fd))
 #define eio_copy_fd_sync(...) \
@@ -414,6 +438,47 @@ START_TEST (walk_links)
 }
 END_TEST
 
+/* It is at an end in the middle of a directory. */
+START_TEST (walk_part)
+{
+  int fds = count_fds ();
+
+  make_wide ("t", 600);
+  seen.stop = 10;
+  walks ("t", 0, 1, 0);
+  ck_assert_int_eq (seen.entries, 10);
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+static int
+see_spares (eio_req *req)
+{
+  const eio__tree *tree = (const eio__tree *)req;
+
+  ck_assert_uint_eq (tree->limit, EIO__TREE_MAXREQ_MAX);
+  ck_assert_uint_eq (tree->nspares, EIO__TREE_SPARES);
+  return keep_tree (req);
+}
+
+/* More batches at a time than are kept. */
+START_TEST (walk_by_many)
+{
+  int i;
+
+  make_dir ("t");
+  for (i = 0; i < EIO__TREE_SPARES + 10; ++i)
+    {
+      char name[20];
+
+      snprintf (name, sizeof name, "t/%d", i);
+      make_dir (name);
+    }
+  gives (0, eio_walk ("t", 0, 1000, see, see_spares, 0));
+  ck_assert_int_eq (seen.entries, EIO__TREE_SPARES + 11);
+}
+END_TEST
+
 /* --- removing ----------------------------------------------------------- */
 
 START_TEST (remove_all)
@@ -488,6 +553,41 @@ remove_as_user (void)
 START_TEST (remove_what_may_be)
 {
   as_user (remove_as_user);
+}
+END_TEST
+
+static void
+fail_often (void)
+{
+  base = open (".", O_RDONLY | O_DIRECTORY);
+  make_wide ("open/t", 11000);
+  ck_assert_int_eq (fchmodat (base, "open/t", 0500, 0), 0);
+  fails (EACCES, eio_rmtree ("open/t", 0, 0, TREE));
+  ck_assert_int_eq (error_count, EIO__TREE_ERRORS);
+  fchmodat (base, "open/t", 0700, 0);
+  gives (0, eio_rmtree ("open/t", 0, 0, TREE));
+  close (base);
+}
+
+START_TEST (remove_with_many_errors)
+{
+  as_user (fail_often);
+}
+END_TEST
+
+static ino_t inode (const char *name);
+
+/* What is on another device stays, and what it is in. */
+START_TEST (remove_up_to_mounts)
+{
+  make_tree ();
+  mounted = inode ("t/a/b");
+  fails (EXDEV, eio_rmtree ("t", EIO_TREE_XDEV, 0, TREE));
+  ck_assert_int_eq (error_count, 1);
+  ck_assert_str_eq (error_path, "t/a/b");
+  ck_assert (exists ("t/a/b/$(x)") && !exists ("t/a/*"));
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+  mounted = 0;
 }
 END_TEST
 
@@ -840,6 +940,9 @@ copy_as_user (void)
   gives (0, eio_cptree ("suid", "open/s", EIO_COPY_ARCHIVE, 0, TREE));
   ck_assert_int_eq (fstatat (base, "open/s/x", &st, 0), 0);
   ck_assert_uint_eq (st.st_mode & 07777, geteuid () == NOBODY ? 0755 : 06755);
+  ck_assert_int_eq (fstatat (base, "open/s/fifo", &st, 0), 0);
+  ck_assert_uint_eq (st.st_mode & 07777, geteuid () == NOBODY ? 0644 : 06644);
+  ck_assert (exists ("open/s/link"));
   close (base);
 }
 
@@ -849,6 +952,9 @@ START_TEST (copy_what_may_be)
   make_file ("suid/x");
   ck_assert_int_eq (fchmodat (base, "suid", 0755, 0), 0);
   ck_assert_int_eq (fchmodat (base, "suid/x", 06755, 0), 0);
+  ck_assert_int_eq (mkfifoat (base, "suid/fifo", 0600), 0);
+  ck_assert_int_eq (fchmodat (base, "suid/fifo", 06644, 0), 0);
+  make_link ("x", "suid/link");
   as_user (copy_as_user);
 }
 END_TEST
@@ -955,6 +1061,27 @@ START_TEST (move_near)
 }
 END_TEST
 
+/* Nothing is replaced that others have, by whatever calls. */
+START_TEST (move_near_without_renameat2)
+{
+  ino_t file, dir;
+
+  make_tree ();
+  file = inode ("t/-rf");
+  dir = inode ("t");
+  without_renameat2 = 1;
+  fails (EEXIST, eio_mvtree ("t", "outside", EIO_COPY_EXCL, 0, TREE));
+  fails (EEXIST, eio_mvtree ("t/-rf", "t/ ", EIO_COPY_EXCL, 0, TREE));
+  fails (EEXIST, eio_mvtree ("t/-rf", "t/link", EIO_COPY_EXCL, 0, TREE));
+  gives (0, eio_mvtree ("t/-rf", "file", EIO_COPY_EXCL, 0, TREE));
+  gives (0, eio_mvtree ("t", "u", EIO_COPY_EXCL, 0, TREE));
+  ck_assert (!exists ("t") && !exists ("u/-rf") && exists ("u/ "));
+  ck_assert_uint_eq (inode ("file"), file);
+  ck_assert_uint_eq (inode ("u"), dir);
+  without_renameat2 = 0;
+}
+END_TEST
+
 /* Both near and far. */
 static void
 move_nothing_to (const char *full, const char *file, const char *new)
@@ -1016,6 +1143,21 @@ see_totals (eio_req *req)
   ck_assert_uint_eq (p.bytes_done, 7 * 5);
   return keep_tree (req);
 }
+
+/* They are looked at before anything is removed. */
+START_TEST (move_no_mounts)
+{
+  int fd = go_elsewhere ();
+
+  make_tree ();
+  mounted = inode ("t/a/b");
+  fails (EXDEV, eio_mvtree ("t", there ("u"), EIO_TREE_XDEV, 0, TREE));
+  mounted = 0;
+  walks ("t", 0, 0, 0);
+  ck_assert_int_eq (seen.entries, ENTRIES);
+  close (fd);
+}
+END_TEST
 
 START_TEST (move_far)
 {
@@ -1150,15 +1292,20 @@ enum { WALK, REMOVE, COPY, MOVE };
 static eio_req *
 begin (int kind, unsigned maxreq)
 {
+  eio_req *req;
+
   memset (&seen, 0, sizeof seen);
-  return kind == WALK ? eio_walk ("t", EIO_WALK_STAT | EIO_WALK_POSTORDER,
-                                  maxreq, see, TREE)
-         : kind == REMOVE ? eio_rmtree ("t", 0, maxreq, TREE)
-         : kind == COPY   ? eio_cptree ("t", there ("u"),
-                                      EIO_COPY_ARCHIVE | EIO_COPY_SYNC,
-                                      maxreq, TREE)
-                        : eio_mvtree ("t", there ("u"), EIO_COPY_SYNC, maxreq,
-                                      TREE);
+  req = kind == WALK ? eio_walk ("t", EIO_WALK_STAT | EIO_WALK_POSTORDER,
+                                 maxreq, see, TREE)
+        : kind == REMOVE ? eio_rmtree ("t", 0, maxreq, TREE)
+        : kind == COPY   ? eio_cptree ("t", there ("u"),
+                                     EIO_COPY_ARCHIVE | EIO_COPY_SYNC,
+                                     maxreq, TREE)
+                       : eio_mvtree ("t", there ("u"), EIO_COPY_SYNC, maxreq,
+                                     TREE);
+  if (req && may_be_open)
+    ((eio__tree *)req)->may_open = may_be_open;
+  return req;
 }
 
 /* As at first. */
@@ -1229,11 +1376,22 @@ static const int fail_errors[] = { EIO, ENOENT, EMFILE };
 
 START_TEST (each_call_fails)
 {
+  may_be_open = _i % 2;
   target = go_elsewhere ();
   make_small_tree ("ref");
   fail_each (_i / LENGTH (fail_errors), fail_errors[_i % LENGTH (fail_errors)]);
   close (target);
   ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+START_TEST (each_call_fails_without_types)
+{
+  target = go_elsewhere ();
+  make_small_tree ("ref");
+  without_types = 1;
+  fail_each (_i, EIO);
+  close (target);
 }
 END_TEST
 
@@ -1254,6 +1412,21 @@ lure_target (void)
 {
   acted = !renameat (target, "u/a", target, "away")
           && !symlinkat (scratch_path ("outside"), target, "u/a");
+}
+
+/* Another directory takes the place. */
+static void
+usurp (void)
+{
+  acted = !renameat (base, "t/a", base, "away")
+          && !mkdirat (base, "t/a", 0700);
+}
+
+static void
+usurp_target (void)
+{
+  acted = !renameat (target, "u/a", target, "away")
+          && !mkdirat (target, "u/a", 0700);
 }
 
 static void
@@ -1322,7 +1495,7 @@ has_appended (const char *name)
 static void
 check_act (int kind, void (*act) (void))
 {
-  int a, b, c;
+  int of_source = act == lure || act == usurp, a, b, c;
 
   ck_assert (is_there (base, "outside/kept", 5));
   ck_assert_int_eq (names ("outside"), 2);
@@ -1334,7 +1507,7 @@ check_act (int kind, void (*act) (void))
 
   if (kind == REMOVE && act == add)
     ck_assert (!got.result && !exists ("t"));
-  if (kind != MOVE || !acted)
+  if (!acted || (kind != MOVE && (kind != COPY || got.result || of_source)))
     return;
   ck_assert (act != append || has_appended ("file"));
   ck_assert (act != append_to_same
@@ -1345,12 +1518,21 @@ check_act (int kind, void (*act) (void))
              || is_there (target, "u/a/newer", -1));
   ck_assert (act != replace || is_there (base, "t/a/file", -1)
              || is_there (target, "u/a/file", -1));
-  if (act != lure && act != lure_target)
+  if (!of_source && act != lure_target && act != usurp_target)
     return;
   a = open_if (base, "ref/a");
-  b = act == lure ? open_if (base, "away") : open_if (base, "t/a");
-  c = act == lure ? open_if (target, "u/a") : open_if (target, "away");
-  ck_assert_msg (is_kept (a, b, c), "%s: lost", where);
+  b = of_source          ? open_if (base, "away")
+      : kind == MOVE     ? open_if (base, "t/a")
+                         : open_if (target, "u/a");
+  c = of_source ? open_if (target, "u/a") : open_if (target, "away");
+  if (!is_kept (a, b, c))
+    {
+      int d = open_if (target, "u/a"); /* entered after that */
+
+      ck_assert_msg (act == usurp_target && is_kept (a, b, d), "%s: lost",
+                     where);
+      close (d);
+    }
   close (a);
   if (b >= 0)
     close (b);
@@ -1359,7 +1541,8 @@ check_act (int kind, void (*act) (void))
 }
 
 static void (*const acts[]) (void)
-    = { lure, lure_target, append, append_to_same, add, replace };
+    = { lure, lure_target, append, append_to_same, add, replace, usurp,
+        usurp_target };
 
 START_TEST (others_act)
 {
@@ -1382,6 +1565,7 @@ START_TEST (others_act)
       acted = 0;
       arm (n, 0, act);
       maxreq = act == append || act == append_to_same ? 1 : 1 + n % 2;
+      may_be_open = act == usurp || act == usurp_target;
       run (begin (kind, (unsigned)maxreq));
       fault.at = 0;
       ck_assert_int_eq (count_fds (), fds);
@@ -1389,6 +1573,130 @@ START_TEST (others_act)
     }
   ck_assert_int_gt (n, 30);
   close (target);
+}
+END_TEST
+
+/* Makes the request again and again, for somebody to act before one call after
+ * the other, until that is one of this name. */
+static void
+meet (const char *call, void (*act) (void), eio_req *(*request) (void))
+{
+  int n = 0;
+
+  do
+    {
+      if (exists ("t"))
+        gives (0, eio_rmtree ("t", 0, 0, TREE));
+      if (exists ("u"))
+        gives (0, eio_rmtree ("u", 0, 0, TREE));
+      make_tree ();
+      make_name ("t/-rf", "t/a/same");
+      acted = 0;
+      arm (++n, 0, act);
+      run (request ());
+      fault.at = 0;
+      ck_assert_msg (fault.fired, "no call of %s", call);
+    }
+  while (strcmp (fault.call, call) || !acted);
+}
+
+static eio_req *
+copy_it (void)
+{
+  return eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE);
+}
+
+static eio_req *
+copy_file (void)
+{
+  return eio_cptree ("t/-rf", "u", 0, 0, TREE);
+}
+
+static eio_req *
+copy_link (void)
+{
+  return eio_cptree ("t/link", "u", 0, 0, TREE);
+}
+
+static void
+lengthen (void)
+{
+  acted = !unlinkat (base, "t/link", 0)
+          && !symlinkat ("../outside/but/longer", base, "t/link");
+}
+
+/* A part of a link would be another one. */
+START_TEST (links_grow)
+{
+  meet ("readlinkat", lengthen, copy_link);
+  ck_assert_int_eq (got.errorno, ENAMETOOLONG);
+  ck_assert (!exists ("u"));
+}
+END_TEST
+
+/* Another file takes the place of the first copy. */
+static void
+replace_copy (void)
+{
+  const char *name = exists ("u/-rf") ? "u/-rf" : "u/a/same";
+
+  write_file (scratch_path ("strange"), "strange", 7);
+  acted = exists (name) && !renameat (base, "strange", base, name);
+}
+
+START_TEST (no_links_to_others_files)
+{
+  meet ("linkat", replace_copy, copy_it);
+  ck_assert_int_eq (got.result, 0);
+  ck_assert_int_eq (is_there (base, "u/-rf", 5)
+                      + is_there (base, "u/a/same", 5), 1);
+  ck_assert_int_eq (is_there (base, "u/-rf", 7)
+                      + is_there (base, "u/a/same", 7), 1);
+}
+END_TEST
+
+static void
+vanish (void)
+{
+  acted = !unlinkat (base, "t/-rf", 0);
+}
+
+/* A copy is all of it, or there is none. */
+START_TEST (files_vanish)
+{
+  int n;
+
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      if (!exists ("t"))
+        make_tree ();
+      else if (!exists ("t/-rf"))
+        make_file ("t/-rf");
+      if (exists ("u"))
+        gives (0, eio_rmtree ("u", 0, 0, TREE));
+      arm (n, 0, vanish);
+      run (copy_file ());
+      fault.at = 0;
+      ck_assert_int_eq (got.errorno, exists ("u") ? 0 : ENOENT);
+      ck_assert (!exists ("u") || is_there (base, "u", 5));
+    }
+}
+END_TEST
+
+/* The directory that is copied is renamed to what it is copied to: it would
+ * be copied onto itself, and each file removed to make room. */
+static void
+go_to_target (void)
+{
+  acted = !renameat (base, "t/a", base, "u/a");
+}
+
+START_TEST (no_copy_onto_itself)
+{
+  meet ("mkdirat", go_to_target, copy_it);
+  ck_assert_int_eq (got.errorno, EINVAL);
+  ck_assert_str_eq (error_path, "t/a");
+  ck_assert (is_there (base, "u/a/*", 5) && is_there (base, "u/a/b/$(x)", 5));
 }
 END_TEST
 
@@ -1563,7 +1871,11 @@ START_TEST (no_memory)
     for (n = 1, fine = 0; !fine; ++n)
       {
         if (!exists ("t"))
-          make_tree ();
+          {
+            make_tree ();
+            if (kind == 3)
+              make_name ("t/-rf", "t/a/same");
+          }
         blocks_left ();
         run (eio_nop (0, keep, 0));
         fds = count_fds ();
@@ -1598,6 +1910,32 @@ START_TEST (no_memory)
         ck_assert_int_eq (count_fds (), fds);
         ck_assert_int_eq (blocks_left (), 0);
       }
+}
+END_TEST
+
+/* An error is one, whether there is memory to keep it, or its path, or not. */
+START_TEST (no_memory_for_errors)
+{
+  int n, fine = 0, without_path = 0;
+
+  run (eio_nop (0, keep, 0));
+  for (n = 1; !fine; ++n)
+    {
+      eio_req *req;
+
+      fail_at = n;
+      req = eio_rmtree ("missing", 0, 1, TREE);
+      if (req)
+        {
+          fails (ENOENT, req);
+          ck_assert_int_eq (error_count, 1);
+          without_path += !*error_path;
+          fine = fail_at > 0;
+        }
+      fail_at = 0;
+    }
+  ck_assert_str_eq (error_path, "missing");
+  ck_assert_int_eq (without_path, 2);
 }
 END_TEST
 
@@ -1816,11 +2154,15 @@ main (void)
   tcase_add_test (tc, walk_all);
   tcase_add_test (tc, walk_some);
   tcase_add_test (tc, walk_links);
+  tcase_add_test (tc, walk_part);
+  tcase_add_test (tc, walk_by_many);
 
   tc = add_case (suite, "rmtree", 60, start, stop_workers);
   tcase_add_test (tc, remove_all);
   tcase_add_test (tc, remove_nothing);
   tcase_add_test (tc, remove_what_may_be);
+  tcase_add_test (tc, remove_with_many_errors);
+  tcase_add_test (tc, remove_up_to_mounts);
 
   tc = add_case (suite, "cptree", 60, start, stop_workers);
   tcase_add_test (tc, copy_all);
@@ -1833,13 +2175,20 @@ main (void)
 
   tc = add_case (suite, "mvtree", 60, start, stop_workers);
   tcase_add_test (tc, move_near);
+  tcase_add_test (tc, move_near_without_renameat2);
   tcase_add_test (tc, move_nothing);
+  tcase_add_test (tc, move_no_mounts);
   tcase_add_test (tc, move_far);
 
   tc = add_case (suite, "calls", 120, start, stop_workers);
   tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
+  tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
+  tcase_add_test (tc, links_grow);
+  tcase_add_test (tc, no_links_to_others_files);
+  tcase_add_test (tc, files_vanish);
+  tcase_add_test (tc, no_copy_onto_itself);
 
   tc = add_case (suite, "all", 120, start, stop_workers);
   tcase_add_test (tc, deep);
@@ -1847,6 +2196,7 @@ main (void)
   tcase_add_test (tc, paths_lead_to_entries);
   tcase_add_test (tc, few_descriptors);
   tcase_add_test (tc, no_memory);
+  tcase_add_test (tc, no_memory_for_errors);
   tcase_add_test (tc, cancelled);
   tcase_add_test (tc, swapped);
   tcase_add_test (tc, meddled);
