@@ -780,11 +780,22 @@ eio_sys_make_pipe (int ends[2])
   return -1;
 }
 
+static void
+eio_sys_close_beacon (eio_sys_beacon *beacon)
+{
+  if (!beacon->fd)
+    return;
+  eio_sys_close (beacon->fd);
+  if (beacon->end != beacon->fd)
+    eio_sys_close (beacon->end);
+  beacon->fd = 0;
+}
+
 static int
 eio_sys_make_beacon (eio_sys_beacon *beacon)
 {
   struct stat st;
-  int ends[2];
+  int ends[2], saved;
 
 #ifdef __linux__
   ends[0] = ends[1] = eio_sys_leave_0 (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -794,12 +805,17 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
   if (eio_sys_make_pipe (ends))
     return -1;
 #endif
-  if (fstat (ends[0], &st))
-    memset (&st, 0, sizeof st);
-  beacon->dev = st.st_dev;
-  beacon->ino = st.st_ino;
   beacon->end = ends[1];
   beacon->fd = ends[0];
+  if (fstat (ends[0], &st))
+    {
+      saved = errno;
+      eio_sys_close_beacon (beacon);
+      errno = saved;
+      return -1;
+    }
+  beacon->dev = st.st_dev;
+  beacon->ino = st.st_ino;
   return 0;
 }
 
@@ -814,17 +830,6 @@ eio_sys_check_beacon (eio_sys_beacon *beacon)
       && (fstat (beacon->fd, &st) || st.st_dev != beacon->dev
           || st.st_ino != beacon->ino))
     beacon->fd = 0;
-}
-
-static void
-eio_sys_close_beacon (eio_sys_beacon *beacon)
-{
-  if (!beacon->fd)
-    return;
-  eio_sys_close (beacon->fd);
-  if (beacon->end != beacon->fd)
-    eio_sys_close (beacon->end);
-  beacon->fd = 0;
 }
 
 /* In turns. */
@@ -853,6 +858,14 @@ eio_sys_renew_beacon (eio_sys_beacon *beacon)
   eio_sys_close_beacon (beacon);
   if (eio_sys_make_beacon (beacon) || beacon->fd == fd)
     return;
+  if (beacon->end == fd) /* of a pipe: it is in the way */
+    {
+      int end = fcntl (fd, F_DUPFD_CLOEXEC, 3);
+
+      if (end < 0)
+        return;
+      beacon->end = end;
+    }
   if (dup2 (beacon->fd, fd) == fd)
     {
       fcntl (fd, F_SETFD, FD_CLOEXEC);

@@ -299,10 +299,17 @@ fault_readdir (DIR *dir)
   return de;
 }
 
+/* What the kernel says of a directory that is not below the root. */
+static atomic_int unreachable;
+
 static char *
 fault_getcwd (char *buf, size_t size)
 {
-  return faulty (F_getcwd) ? 0 : getcwd (buf, size);
+  if (faulty (F_getcwd))
+    return 0;
+  if (unreachable)
+    return strcpy (buf, "(unreachable)/x");
+  return getcwd (buf, size);
 }
 
 static int
@@ -348,11 +355,18 @@ call_by_number (long number)
     }
 }
 
+static atomic_int no_futexes;
+
 static long
 fault_syscall (long number, long a, long b, long c, long d, long e, long f)
 {
   int which = call_by_number (number);
 
+  if (number == SYS_futex && no_futexes)
+    {
+      errno = ENOSYS;
+      return -1;
+    }
   if (faulty (which))
     return -1;
   switch (which)
@@ -2078,22 +2092,63 @@ START_TEST (poll_fd_becomes_a_pipe)
 }
 END_TEST
 
-/* In a child, with an eventfd in a pipe's place, and the other way round. */
-START_TEST (poll_fd_keeps_its_number_in_a_child)
+/* Whose number is taken for none. */
+START_TEST (poll_fd_is_never_descriptor_0)
 {
-  int fds, fd, status;
-  pid_t pid;
+  int fds, fd;
+
+  host_start ();
+  close (0);
+  fds = count_fds ();
+  arm (F_eventfd, ENOSYS, 0, FOR_EVER);
+  arm (F_fcntl, EMFILE, 0, 1);
+  ck_assert_int_eq (eio_poll_fd (), -1);
+  ck_assert_int_eq (errno, EMFILE);
+  ck_assert_int_eq (count_fds (), fds);
+
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, 0);
+  ck_assert_int_eq (fcntl (0, F_GETFD), -1);
+  ck_assert_int_eq (count_fds (), fds + 2);
+}
+END_TEST
+
+/* What could not be told from others' descriptors is none. */
+START_TEST (poll_fd_is_known_again)
+{
+  int fds, fd;
 
   host_start ();
   fds = count_fds ();
-  arm (F_eventfd, ENOSYS, _i, 1);
+  arm (F_fstat, EIO, 0, 1);
+  ck_assert_int_eq (eio_poll_fd (), -1);
+  ck_assert_int_eq (errno, EIO);
+  ck_assert_int_eq (count_fds (), fds);
   fd = eio_poll_fd ();
-  ck_assert_int_gt (fd, 0);
-  ck_assert_int_eq (count_fds (), fds + 2 - _i);
+  ck_assert_int_eq (eio_poll_fd (), fd);
+  ck_assert_int_eq (count_fds (), fds + 1);
+}
+END_TEST
+
+/* In a child, with an eventfd in a pipe's place, and the other way round; and
+ * also if a lower number is to be had. */
+START_TEST (poll_fd_keeps_its_number_in_a_child)
+{
+  int is_event = _i % 2, lower = _i / 2 ? dup (1) : -1, fds, fd, status;
+  pid_t pid;
+
+  host_start ();
+  fds = count_fds () - (lower >= 0);
+  arm (F_eventfd, ENOSYS, is_event, 1);
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, lower);
+  if (lower >= 0)
+    close (lower);
+  ck_assert_int_eq (count_fds (), fds + 2 - is_event);
   pid = fork ();
   if (!pid)
     {
-      int wrong = eio_poll_fd () != fd || count_fds () != fds + 1 + _i
+      int wrong = eio_poll_fd () != fd || count_fds () != fds + 1 + is_event
                   || fcntl (fd, F_GETFD) != FD_CLOEXEC || is_readable (fd);
 
       eio_nop (0, 0, 0);
@@ -2415,6 +2470,21 @@ START_TEST (open_may_return_descriptor_0)
 }
 END_TEST
 
+/* A path that does not begin with a slash would be taken for a relative
+ * one. */
+START_TEST (unreachable_directories_have_no_path)
+{
+  eio_req req = { .type = EIO_REALPATH, .ptr1 = "." };
+  run r;
+
+  start ();
+  unreachable = 1;
+  execute (&req, &r);
+  assert_fails (r.seen, ENOENT);
+  unreachable = 0;
+}
+END_TEST
+
 /*****************************************************************************
  * Threads                                                                   *
  *****************************************************************************/
@@ -2609,6 +2679,18 @@ START_TEST (refused_name_affinity_and_scheduling_do_no_harm)
 }
 END_TEST
 
+/* They look again and again, rather than never. */
+START_TEST (workers_wait_without_futexes)
+{
+  host_start ();
+  no_futexes = 1;
+  execute_crowd ();
+  wait_until (calls_of (F_nanosleep) > 2);
+  execute_crowd ();
+  ck_assert_int_eq (executed_here (), 0);
+}
+END_TEST
+
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -2691,7 +2773,9 @@ add_missing (TCase *tc)
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
   tcase_add_loop_test (tc, mtouch_by_hand_writes_only_when_told_to, 0, 2);
   tcase_add_test (tc, poll_fd_becomes_a_pipe);
-  tcase_add_loop_test (tc, poll_fd_keeps_its_number_in_a_child, 0, 2);
+  tcase_add_loop_test (tc, poll_fd_keeps_its_number_in_a_child, 0, 4);
+  tcase_add_test (tc, poll_fd_is_never_descriptor_0);
+  tcase_add_test (tc, poll_fd_is_known_again);
   tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
   tcase_add_loop_test (tc, readahead_by_hand_hides_failing_reads, 0, 3);
   tcase_add_test (tc, readahead_by_hand_complains_as_the_call_does);
@@ -2711,6 +2795,7 @@ add_directories (TCase *tc)
   tcase_add_test (tc, wd_is_never_descriptor_0);
   tcase_add_test (tc, wd_that_gets_no_other_descriptor_than_0_fails);
   tcase_add_test (tc, open_may_return_descriptor_0);
+  tcase_add_test (tc, unreachable_directories_have_no_path);
 }
 
 static void
@@ -2728,6 +2813,7 @@ add_threads (TCase *tc)
   tcase_add_test (tc, stack_size_that_cannot_be_asked_for_is_left_alone);
   tcase_add_loop_test (tc, refused_name_affinity_and_scheduling_do_no_harm, 0,
                        3);
+  tcase_add_test (tc, workers_wait_without_futexes);
 }
 
 int
