@@ -67,11 +67,29 @@ arm (int error, int after, int times)
   failing = times;
 }
 
+/* Called by a worker that has tried a lock in vain. */
+static void (*_Atomic after_vain_try) (void);
+
+static int
+try_and_call (int fd, int operation)
+{
+  void (*call) (void) = after_vain_try;
+  int res = flock (fd, operation), saved = errno;
+
+  if (res && call)
+    {
+      after_vain_try = 0;
+      call ();
+    }
+  errno = saved;
+  return res;
+}
+
 static int
 fake_flock (int fd, int operation)
 {
   ck_assert (operation & (LOCK_NB | LOCK_UN));
-  return is_to_fail () ? -1 : flock (fd, operation);
+  return is_to_fail () ? -1 : try_and_call (fd, operation);
 }
 
 /* Locks of the process that were asked for. */
@@ -1090,6 +1108,59 @@ START_TEST (shutdown_cancels_locks)
 }
 END_TEST
 
+static void
+await_closing (void)
+{
+  wait_until (ecb_load_relaxed (EIO_POOL->draining) == ETP_CLOSE);
+}
+
+/* It is nowhere when all that waits is cancelled. */
+START_TEST (shutdown_cancels_a_lock_that_is_tried)
+{
+  probe p;
+
+  hold ();
+  after_vain_try = await_closing;
+  submit_flock (&p);
+  wait_until (!ecb_load_relaxed (EIO_POOL->req_queue.size));
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_CANCEL, 60), 0);
+  assert_dropped (&p);
+  release ();
+}
+END_TEST
+
+static sem_t tried, begun;
+
+static void
+await_life (void)
+{
+  sem_post (&tried);
+  take (&begun);
+}
+
+/* It is dropped, as all of that life. */
+START_TEST (another_life_drops_a_lock_that_is_tried)
+{
+  etp_pool *old = EIO_POOL;
+  probe p;
+
+  sem_init (&tried, 0, 0);
+  sem_init (&begun, 0, 0);
+  hold ();
+  after_vain_try = await_life;
+  submit_flock (&p);
+  take (&tried);
+  host_start ();
+  sem_post (&begun);
+  passes (0);
+  wait_until (threads == 1); /* the new life's */
+  ck_assert (!has_keeper (old));
+  ck_assert_int_eq (count_waiting (old, -1), 0);
+  assert_live (&p);
+  release ();
+}
+END_TEST
+
 START_TEST (pools_with_locks_are_not_freed)
 {
   eio_pool *pool = eio_pool_new (0, 0, 0);
@@ -1465,6 +1536,8 @@ main (void)
   tcase_add_test (tc, slow_locks_are_reported);
   tcase_add_test (tc, shutdown_waits_for_locks);
   tcase_add_test (tc, shutdown_cancels_locks);
+  tcase_add_test (tc, shutdown_cancels_a_lock_that_is_tried);
+  tcase_add_test (tc, another_life_drops_a_lock_that_is_tried);
   tcase_add_test (tc, pools_with_locks_are_not_freed);
   tcase_add_test (tc, pools_that_share_workers_share_the_keeper);
   tcase_add_test (tc, pools_are_freed_after_their_last_lock);
