@@ -5697,6 +5697,7 @@ typedef struct
   uint64_t *count; /* of bytes, or null; atomic */
 
   /* Of whole files: */
+  int count_all;        /* also holes, and what is shared */
   int flags;            /* EIO_COPY_ */
   struct stat from, to; /* as they were at first */
 } eio__copier;
@@ -5712,6 +5713,13 @@ eio__count_copied (const eio__copier *c, off_t bytes)
 {
   if (c->count)
     ecb_add_count (*c->count, (uint64_t)bytes);
+}
+
+static void
+eio__count_skipped (const eio__copier *c, off_t bytes)
+{
+  if (c->count_all)
+    eio__count_copied (c, bytes);
 }
 
 /* Errors by which the kernel says that it cannot, not that it failed. */
@@ -8463,7 +8471,7 @@ eio__copy_data (eio__copier *c)
         break;
       if (hole > size)
         hole = size;
-      eio__count_copied (c, data - offset);
+      eio__count_skipped (c, data - offset);
       offset = data;
       if (eio__copy_data_range (c, &offset, hole))
         return -1;
@@ -8475,7 +8483,7 @@ eio__copy_data (eio__copier *c)
 
   if (fstat (c->in, &now))
     return -1;
-  eio__count_copied (c, size - offset);
+  eio__count_skipped (c, size - offset);
   return ftruncate (c->out, now.st_size < size ? now.st_size : size);
 }
 
@@ -8485,7 +8493,7 @@ eio__clone_or_copy_data (eio__copier *c)
 {
   if (eio_sys_clone (c->in, c->out))
     return c->flags & EIO_COPY_CLONE_ONLY ? -1 : eio__copy_data (c);
-  eio__count_copied (c, c->from.st_size);
+  eio__count_skipped (c, c->from.st_size);
   return 0;
 }
 
@@ -8687,6 +8695,7 @@ eio__copy (eio_req *req)
   eio__copier c = { .req = req,
                     .out_offset = -1,
                     .count = &req->eio_done,
+                    .count_all = 1,
                     .flags = req->int1 };
   int res;
 
@@ -8792,6 +8801,7 @@ eio__move_file (eio__mover *m)
   eio__copier c = { .req = m->req,
                     .out_offset = -1,
                     .count = &m->req->eio_done,
+                    .count_all = 1,
                     .flags = m->req->int1 | EIO_COPY_ARCHIVE };
   int res;
 

@@ -956,8 +956,9 @@ eio_ssize_t eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count);
  * and then, also of a directory, the mode, and by EIO_COPY_* flags the owner,
  * extended attributes and times; EIO_COPY_SYNC brings it to the disk.  st is
  * the status of in_fd whose mode, owner and times are copied; null: as it is
- * now.  Bytes are added to *done on the way, atomically; it may be null, as
- * may req, whose cancellation ends it with ECANCELED.
+ * now.  Bytes, but not of holes, nor those that could be shared, are added to
+ * *done on the way, atomically; it may be null, as may req, whose cancellation
+ * ends it with ECANCELED.
  * Returns 0, or -1 with errno: that of a call, or EINVAL for unknown flags,
  * the same file twice, or anything but two files or two directories; then the
  * target is in no good state.  [any thread] */

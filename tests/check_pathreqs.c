@@ -2292,6 +2292,23 @@ START_TEST (descriptors_are_copied_at_once)
 }
 END_TEST
 
+START_TEST (holes_are_not_counted)
+{
+  int in = open ("sparse", O_RDWR | O_CREAT, 0600);
+  int out = open ("new", O_RDWR | O_CREAT, 0600);
+  uint64_t done = 0;
+
+  ck_assert_int_eq (pwrite (in, "x", 1, 10 << 20), 1);
+  ck_assert_int_eq (ftruncate (in, 30 << 20), 0);
+  ck_assert_int_eq (eio_copy_fd_sync (in, out, 0, 0, 0, &done), 0);
+  ck_assert_int_eq (status_of ("new").st_size, 30 << 20);
+  ck_assert_uint_ge (done, 1);
+  ck_assert_uint_le (done, 200 * 512);
+  close (in);
+  close (out);
+}
+END_TEST
+
 START_TEST (moves_are_renames)
 {
   ino_t ino = status_of ("file").st_ino;
@@ -2778,6 +2795,7 @@ add_copying (TCase *tc)
   tcase_add_test (tc, copies_stop_when_cancelled);
   tcase_add_test (tc, requests_tell_how_far_they_are);
   tcase_add_test (tc, descriptors_are_copied_at_once);
+  tcase_add_test (tc, holes_are_not_counted);
   tcase_add_loop_test (tc, moves_are_renames, 0, 2);
   tcase_add_loop_test (tc, moves_go_across_file_systems, 0, 2);
   tcase_add_test (tc, moves_go_to_another_file_system);
