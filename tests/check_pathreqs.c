@@ -910,7 +910,10 @@ START_TEST (names_differ_without_a_source_of_chance)
   if (_i)
     arm (C_urandom, ENOENT, 0, FOR_EVER);
   for (i = 0; i < 100; ++i)
-    gives (0, eio_mkdtemp ("x-XXXXXX", KEEP));
+    {
+      gives (0, eio_mkdtemp ("x-XXXXXX", KEEP));
+      ck_assert_uint_eq (strlen (got.ptr1), 8);
+    }
   ck_assert_int_eq (count_names ("."), 103);
   ck_assert_int_ge (calls_of (C_urandom), 100);
 }
@@ -1304,6 +1307,22 @@ START_TEST (directories_are_read_in_batches)
     ck_assert_int_eq (seen[i], 1);
   if (max)
     ck_assert_int_eq (batches, max == 1 ? 1003 : batches);
+}
+END_TEST
+
+START_TEST (batch_may_be_full)
+{
+  eio_dir *dir;
+
+  write_file ("dir/a", "", 0);
+  write_file ("dir/b", "", 0);
+  dir = open_dir ("dir");
+  gives (2, eio_readdir_next (dir, 4, 0, KEEP));
+  gives (0, eio_closedir (dir, KEEP));
+  dir = open_dir ("dir");
+  gives (1, eio_readdir_next (dir, 3, 0, KEEP));
+  gives (1, eio_readdir_next (dir, 3, 0, KEEP));
+  gives (0, eio_closedir (dir, KEEP));
 }
 END_TEST
 
@@ -2348,6 +2367,7 @@ START_TEST (moves_go_across_file_systems)
   const struct timespec t[2] = { { 1000, 123456789 }, { 2000, 987654321 } };
   int flags = _i ? EIO_COPY_EXCL | EIO_COPY_SYNC : 0;
   int fds = count_fds ();
+  uid_t owner;
 
   make_large ("large");
   ck_assert_int_eq (chmod ("large", 0604), 0);
@@ -2360,9 +2380,13 @@ START_TEST (moves_go_across_file_systems)
   expect_large ("dir/new", LARGE);
   ck_assert (!exists ("large"));
 
+  if (!geteuid ())
+    ck_assert_int_eq (lchown ("link", NOBODY, NOBODY), 0);
+  owner = status_of ("link").st_uid;
   go_across (flags);
   gives (0, eio_move ("link", "dir/link", flags, KEEP));
   ck_assert (S_ISLNK (status_of ("dir/link").st_mode));
+  ck_assert_uint_eq (status_of ("dir/link").st_uid, owner);
   ck_assert (!exists ("link"));
   go_across (flags);
   if (_i)
@@ -2749,6 +2773,7 @@ add_directories (TCase *tc)
   tcase_add_test (tc, mkdirs_lives_with_others);
   tcase_add_test (tc, mkdirs_stops_when_cancelled);
   tcase_add_loop_test (tc, directories_are_read_in_batches, 0, 5);
+  tcase_add_test (tc, batch_may_be_full);
   tcase_add_test (tc, batches_are_sorted);
   tcase_add_test (tc, opendir_fails_as_it_should);
   tcase_add_test (tc, errors_in_a_batch_come_after_what_was_read);
