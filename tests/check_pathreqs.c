@@ -2405,6 +2405,29 @@ START_TEST (moves_go_across_file_systems)
 }
 END_TEST
 
+/* They are not begun again, as they would find their own target. */
+START_TEST (interrupted_moves_go_on)
+{
+  static const int calls[] = { C_fstatat, C_unlinkat, C_fsync };
+  const int flags = EIO_COPY_EXCL | EIO_COPY_SYNC;
+  int n;
+
+  for (n = 0;; ++n)
+    {
+      write_file ("file", "0123456789", 10);
+      go_across (flags);
+      arm (calls[_i], EINTR, n, 1);
+      gives (0, eio_move ("file", "dir/new", flags, KEEP));
+      ck_assert (!exists ("file"));
+      expect_file ("dir/new", "0123456789");
+      ck_assert_int_eq (unlink ("dir/new"), 0);
+      if (calls_of (calls[_i]) <= n)
+        break;
+    }
+  ck_assert_int_gt (n, 0);
+}
+END_TEST
+
 /* Where there is one at hand. */
 START_TEST (moves_go_to_another_file_system)
 {
@@ -2823,6 +2846,7 @@ add_copying (TCase *tc)
   tcase_add_test (tc, holes_are_not_counted);
   tcase_add_loop_test (tc, moves_are_renames, 0, 2);
   tcase_add_loop_test (tc, moves_go_across_file_systems, 0, 2);
+  tcase_add_loop_test (tc, interrupted_moves_go_on, 0, 3);
   tcase_add_test (tc, moves_go_to_another_file_system);
   tcase_add_test (tc, moves_across_never_lose_the_source);
   tcase_add_test (tc, moves_across_leave_what_has_changed);
