@@ -797,6 +797,29 @@ START_TEST (copy_over)
 }
 END_TEST
 
+/* What changes hands is not executed as its new owner, or group. */
+START_TEST (copy_set_ids)
+{
+  static const mode_t want[] = { 06640, 04640, 02640, 0640 };
+  struct stat st;
+  int i;
+
+  if (geteuid () || getegid ())
+    return;
+  for (i = 0; i < 4; ++i)
+    {
+      ck_assert_int_eq (mkfifoat (base, "f", 0600), 0);
+      ck_assert_int_eq (fchownat (base, "f", i & 2 ? NOBODY : 0,
+                                  i & 1 ? NOBODY : 0, 0), 0);
+      ck_assert_int_eq (fchmodat (base, "f", 06640, 0), 0);
+      gives (0, eio_cptree ("f", "g", 0, 0, TREE));
+      ck_assert_int_eq (fstatat (base, "g", &st, 0), 0);
+      ck_assert_uint_eq (st.st_mode & 07777, want[i]);
+      ck_assert (!unlinkat (base, "f", 0) && !unlinkat (base, "g", 0));
+    }
+}
+END_TEST
+
 START_TEST (copy_nothing)
 {
   make_tree ();
@@ -1470,6 +1493,32 @@ replace (void)
           && !mkdirat (base, "t/a/file", 0700);
 }
 
+/* One that has several names, and as many bytes as before. */
+static void
+overwrite (void)
+{
+  const struct timespec times[2] = { { 3, 0 }, { 4, 0 } };
+  int fd = openat (base, "t/a/b/same", O_WRONLY);
+
+  acted = fd >= 0 && pwrite (fd, "+", 1, 0) == 1 && !futimens (fd, times);
+  if (fd >= 0)
+    close (fd);
+}
+
+static int
+is_overwritten (int dir, const char *name)
+{
+  int fd = openat (dir, name, O_RDONLY);
+  char c = 0;
+
+  if (fd >= 0)
+    {
+      ck_assert_int_eq (read (fd, &c, 1), 1);
+      close (fd);
+    }
+  return c == '+';
+}
+
 static int
 is_there (int fd, const char *name, off_t size)
 {
@@ -1512,6 +1561,10 @@ check_act (int kind, void (*act) (void))
   ck_assert (act != append || has_appended ("file"));
   ck_assert (act != append_to_same
              || (has_appended ("a/b/same") && has_appended ("empty/same")));
+  ck_assert (act != overwrite || is_overwritten (base, "t/a/b/same")
+             || is_overwritten (base, "t/empty/same")
+             || is_overwritten (target, "u/a/b/same")
+             || !strcmp (fault.call, "unlinkat"));
   ck_assert (act != add || is_there (base, "t/a/new", 0)
              || is_there (target, "u/a/new", 0));
   ck_assert (act != add || is_there (base, "t/a/newer", -1)
@@ -1541,8 +1594,8 @@ check_act (int kind, void (*act) (void))
 }
 
 static void (*const acts[]) (void)
-    = { lure, lure_target, append, append_to_same, add, replace, usurp,
-        usurp_target };
+    = { lure, lure_target, append, append_to_same, overwrite,
+        add, replace, usurp, usurp_target };
 
 START_TEST (others_act)
 {
@@ -1564,7 +1617,9 @@ START_TEST (others_act)
       fds = count_fds ();
       acted = 0;
       arm (n, 0, act);
-      maxreq = act == append || act == append_to_same ? 1 : 1 + n % 2;
+      maxreq = act == append || act == append_to_same || act == overwrite
+                 ? 1
+                 : 1 + n % 2;
       may_be_open = act == usurp || act == usurp_target;
       run (begin (kind, (unsigned)maxreq));
       fault.at = 0;
@@ -1697,6 +1752,41 @@ START_TEST (no_copy_onto_itself)
   ck_assert_int_eq (got.errorno, EINVAL);
   ck_assert_str_eq (error_path, "t/a");
   ck_assert (is_there (base, "u/a/*", 5) && is_there (base, "u/a/b/$(x)", 5));
+}
+END_TEST
+
+static void
+carry_off (void)
+{
+  acted = !renameat (base, "d/below/below", base, "outside/below");
+}
+
+/* So deep that ".." leads back up, but not to where it did before. */
+START_TEST (carried_off)
+{
+  int i, calls = INT_MAX;
+
+  make_dir ("outside");
+  make_file ("outside/kept");
+  for (i = 0; i < 8; ++i)
+    {
+      make_deep ("d", EIO__TREE_OPEN + 20);
+      acted = 0;
+      arm (i ? calls / 8 * i : calls, 0, carry_off);
+      run (eio_rmtree ("d", 0, 1, TREE));
+      fault.at = 0;
+      ck_assert_int_eq (acted, i > 0);
+      ck_assert (exists ("outside/kept"));
+      if (i)
+        {
+          ck_assert (exists ("outside/below"));
+          gives (0, eio_rmtree ("outside/below", 0, 0, TREE));
+          if (exists ("d"))
+            gives (0, eio_rmtree ("d", 0, 0, TREE));
+        }
+      else
+        calls = fault.calls;
+    }
 }
 END_TEST
 
@@ -2167,6 +2257,7 @@ main (void)
   tc = add_case (suite, "cptree", 60, start, stop_workers);
   tcase_add_test (tc, copy_all);
   tcase_add_test (tc, copy_over);
+  tcase_add_test (tc, copy_set_ids);
   tcase_add_test (tc, copy_nothing);
   tcase_add_test (tc, copy_names);
   tcase_add_test (tc, copy_many_names);
@@ -2184,6 +2275,7 @@ main (void)
   tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
   tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
+  tcase_add_test (tc, carried_off);
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
   tcase_add_test (tc, links_grow);
   tcase_add_test (tc, no_links_to_others_files);
