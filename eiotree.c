@@ -80,7 +80,8 @@ enum
   EIO__TREE_RETRIES = 4,    /* of the only job, without descriptors */
   EIO__TREE_ERRORS = 10000, /* that are kept */
   EIO__TREE_SPARES = 32,    /* batches that are kept for the next jobs */
-  EIO__TREE_GARBAGE = 32    /* descriptors to be closed by the next jobs */
+  EIO__TREE_GARBAGE = 32,   /* descriptors to be closed by the next jobs, */
+  EIO__TREE_CLOSING = 4     /* and by each of them */
 };
 
 /* What is to be done with a directory, and what a job does. */
@@ -221,7 +222,7 @@ struct eio__treejob
   /* The job's own, until its end hands them on. */
   eio__treefds new_parent_fds, new_fds;
   DIR *stream;
-  int closing[4];
+  int closing[EIO__TREE_CLOSING];
 
   /* The outcome. */
   int error;
@@ -384,6 +385,13 @@ eio__tree_make_path (const eio__tree *tree, const eio__treedir *dir,
   return path;
 }
 
+/* Nothing more is begun, and it was not stopped from outside. */
+static void
+eio__tree_end (eio__tree *tree)
+{
+  tree->stopped = tree->done = 1;
+}
+
 static void
 eio__tree_add_error (eio__tree *tree, const eio__treedir *dir,
                      const char *name, int error)
@@ -391,7 +399,7 @@ eio__tree_add_error (eio__tree *tree, const eio__treedir *dir,
   if (!tree->error)
     tree->error = error;
   if (tree->kind->moves)
-    tree->stopped = tree->done = 1; /* the source stays, whatever comes */
+    eio__tree_end (tree); /* the source stays, whatever comes */
   if (tree->nerrors == EIO__TREE_ERRORS)
     return;
 
@@ -1312,9 +1320,9 @@ eio__tree_execute (eio_req *req)
 {
   eio__treejob *job = (eio__treejob *)req;
   eio__treefds fds;
-  size_t i;
+  int i;
 
-  for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
+  for (i = 0; i < EIO__TREE_CLOSING; ++i)
     if (job->closing[i] >= 0)
       {
         close (job->closing[i]);
@@ -1365,7 +1373,7 @@ static eio__treejob *
 eio__tree_take_job (eio__tree *tree, int kind, eio__treedir *dir)
 {
   eio__treejob *job = tree->idle;
-  size_t i;
+  int i;
 
   tree->idle = job->next;
   memset (job, 0, sizeof *job);
@@ -1375,7 +1383,7 @@ eio__tree_take_job (eio__tree *tree, int kind, eio__treedir *dir)
   job->round = tree->round;
   job->base_fds = job->dir_fds = eio__tree_no_fds;
   job->new_parent_fds = job->new_fds = eio__tree_no_fds;
-  for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
+  for (i = 0; i < EIO__TREE_CLOSING; ++i)
     job->closing[i] = tree->ngarbage ? tree->garbage[--tree->ngarbage] : -1;
   if (kind == EIO__TREE_READ && tree->spares)
     {
@@ -1576,7 +1584,7 @@ eio__tree_tell (eio__tree *tree, eio__treedir *dir, const eio_dirent *dirent,
     }
   res = tree->entry (&tree->grp, path, dirent, name, st);
   if (res == EIO_WALK_STOP)
-    tree->stopped = tree->done = 1;
+    eio__tree_end (tree);
   return res;
 }
 
@@ -1736,7 +1744,7 @@ eio__tree_end_root (eio__tree *tree)
   tree->root = 0;
   if (!tree->kind->then || tree->error)
     {
-      tree->stopped = tree->done = 1;
+      eio__tree_end (tree);
       return;
     }
   tree->kind = tree->kind->then;
@@ -1954,14 +1962,14 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
   if (job->error)
     {
       eio__tree_add_error (tree, 0, 0, job->error);
-      tree->stopped = tree->done = 1;
+      eio__tree_end (tree);
       return;
     }
 
   if (job->moved)
     {
       eio__tree_count (tree);
-      tree->stopped = tree->done = 1;
+      eio__tree_end (tree);
       return;
     }
 
@@ -1976,7 +1984,7 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
                    tree->flags & EIO_WALK_STAT && tree->entry ? &job->st : 0,
                    job->end);
   if (!tree->root)
-    tree->stopped = tree->done = 1;
+    eio__tree_end (tree);
 }
 
 static int
@@ -2022,11 +2030,11 @@ eio__tree_destroy_job (eio_req *req)
 {
   eio__treejob *job = (eio__treejob *)req;
   eio__tree *tree = job->tree;
-  size_t i;
+  int i;
 
   if (EIO_CANCELLED (req))
     tree->stopped = 1;
-  for (i = 0; i < sizeof job->closing / sizeof *job->closing; ++i)
+  for (i = 0; i < EIO__TREE_CLOSING; ++i)
     eio__tree_discard_fd (tree, job->closing[i]);
   eio__tree_discard_fds (tree, &job->new_parent_fds);
   eio__tree_discard_fds (tree, &job->new_fds);
