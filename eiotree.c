@@ -333,10 +333,12 @@ struct eio__tree
  * 2  Paths and errors                                                       *
  *****************************************************************************/
 
-static size_t
-eio__tree_slash (const char *path, size_t len)
+static int
+eio__tree_ends_in_slash (const char *path)
 {
-  return !len || path[len - 1] != '/';
+  size_t len = strlen (path);
+
+  return len && path[len - 1] == '/';
 }
 
 /* Puts the path of what is in dir into a buffer, whose last byte is at end,
@@ -356,7 +358,7 @@ eio__tree_build_path (const eio__tree *tree, const eio__treedir *dir,
           len += n;
           if (end)
             memcpy (end -= n, name, n);
-          if (dir != tree->root || eio__tree_slash (tree->given, given))
+          if (dir != tree->root || !eio__tree_ends_in_slash (tree->given))
             {
               ++len;
               if (end)
@@ -598,8 +600,7 @@ eio__tree_shorten_path (eio__tree *tree)
   tree->path_of = dir == tree->root ? 0 : parent;
   tree->path_len -= strlen (dir->name);
   if (dir != tree->root
-      && (parent != tree->root
-          || eio__tree_slash (tree->given, strlen (tree->given))))
+      && (parent != tree->root || !eio__tree_ends_in_slash (tree->given)))
     --tree->path_len;
   tree->path[tree->path_len] = 0;
 }
@@ -1542,7 +1543,7 @@ eio__tree_show_path (eio__tree *tree, eio__treedir *dir)
   len = dir->parent == tree->path_of && dir != tree->root
             ? tree->path_len + strlen (dir->name)
                   + (dir->parent != tree->root
-                     || eio__tree_slash (tree->given, strlen (tree->given)))
+                     || !eio__tree_ends_in_slash (tree->given))
             : eio__tree_build_path (tree, dir, 0, 0);
   if (len >= tree->path_room)
     {
@@ -2220,12 +2221,6 @@ eio__tree_open_top (eio__treejob *job)
   return fds->at[tree->sides - 1] < 0 ? -1 : 0;
 }
 
-static int
-eio__tree_had_slash (const char *path)
-{
-  return !eio__tree_slash (path, strlen (path));
-}
-
 /* A path that is no directory is removed as well, unless it ends in a
  * slash. */
 static int
@@ -2239,7 +2234,7 @@ eio__rmtree_try_begin (eio__treejob *job)
     return -1;
   if (S_ISDIR (job->st.st_mode))
     return 0;
-  if (eio__tree_had_slash (tree->given))
+  if (eio__tree_ends_in_slash (tree->given))
     {
       errno = ENOTDIR;
       return -1;
@@ -2339,7 +2334,7 @@ eio__walk_begin (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
 
-  job->end = tree->follow || eio__tree_had_slash (tree->given);
+  job->end = tree->follow || eio__tree_ends_in_slash (tree->given);
   job->new_parent_fds.at[0] = AT_FDCWD;
   if (!job->error
       && eio__walk_stat (AT_FDCWD, tree->name, tree->follow, &job->st))
@@ -2828,8 +2823,8 @@ eio__cptree_open (eio__treejob *job)
     }
   errno = ENOTDIR;
   return !S_ISDIR (job->st.st_mode)
-                 && (eio__tree_had_slash (tree->given)
-                     || eio__tree_had_slash (tree->to_given))
+                 && (eio__tree_ends_in_slash (tree->given)
+                     || eio__tree_ends_in_slash (tree->to_given))
              ? -1
              : 0;
 }
