@@ -229,6 +229,7 @@ struct eio__treejob
   int end;     /* of the directory */
   int entered; /* the directory, which may not be open for all that */
   int moved;   /* BEGIN: there is nothing left to do */
+  int link;    /* BEGIN: the path may be a link, which is followed */
   int made;    /* the first copy of a file with several names, or not */
   int starved; /* EMFILE or ENFILE, of an entry that is still open */
   int foreign; /* the directory is on another device */
@@ -240,7 +241,7 @@ struct eio__treejob
 /* What makes a kind of tree. */
 struct eio__treekind
 {
-  void (*begin) (eio__treejob *job); /* [worker] */
+  int (*begin) (eio__treejob *job); /* 0, or -1 with errno.  [worker] */
 
   /* Does one entry, whose fate and error it sets.  [worker] */
   void (*entry) (eio__treejob *job, eio__treebatch *batch, int i);
@@ -1333,7 +1334,10 @@ eio__tree_execute (eio_req *req)
   req->result = 0;
   switch (job->kind)
     {
-    case EIO__TREE_BEGIN: job->tree->kind->begin (job); break;
+    case EIO__TREE_BEGIN:
+      if (!job->error && job->tree->kind->begin (job))
+        job->error = errno;
+      break;
     case EIO__TREE_READ: eio__tree_read (job); break;
     case EIO__TREE_WORK: eio__tree_work (job); break;
     case EIO__TREE_LEAVE: eio__tree_leave (job); break;
@@ -1983,7 +1987,7 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
   tree->dev = job->st.st_dev;
   eio__tree_found (tree, tree->top, &entry, tree->name,
                    tree->flags & EIO_WALK_STAT && tree->entry ? &job->st : 0,
-                   job->end);
+                   job->link);
   if (!tree->root)
     eio__tree_end (tree);
 }
@@ -2224,7 +2228,7 @@ eio__tree_open_top (eio__treejob *job)
 /* A path that is no directory is removed as well, unless it ends in a
  * slash. */
 static int
-eio__rmtree_try_begin (eio__treejob *job)
+eio__rmtree_begin (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
 
@@ -2240,13 +2244,6 @@ eio__rmtree_try_begin (eio__treejob *job)
       return -1;
     }
   return unlinkat (job->new_parent_fds.at[0], tree->name, 0);
-}
-
-static void
-eio__rmtree_begin (eio__treejob *job)
-{
-  if (!job->error && eio__rmtree_try_begin (job))
-    job->error = errno;
 }
 
 /* A directory is left to others, also one that has taken a file's place. */
@@ -2328,17 +2325,14 @@ eio__walk_stat (int in, const char *name, int follow, struct stat *st)
   return fstatat (in, name, st, AT_SYMLINK_NOFOLLOW);
 }
 
-/* job->end: whether the path may be a link that is followed. */
-static void
+static int
 eio__walk_begin (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
 
-  job->end = tree->follow || eio__tree_ends_in_slash (tree->given);
+  job->link = tree->follow || eio__tree_ends_in_slash (tree->given);
   job->new_parent_fds.at[0] = AT_FDCWD;
-  if (!job->error
-      && eio__walk_stat (AT_FDCWD, tree->name, tree->follow, &job->st))
-    job->error = errno;
+  return eio__walk_stat (AT_FDCWD, tree->name, tree->follow, &job->st);
 }
 
 static void
@@ -2829,16 +2823,14 @@ eio__cptree_open (eio__treejob *job)
              : 0;
 }
 
-static void
+static int
 eio__cptree_begin (eio__treejob *job)
 {
   eio__cptree_item item;
 
-  if (!job->error
-      && (eio__cptree_open (job)
-          || (!S_ISDIR (job->st.st_mode)
-              && eio__cptree_begin_file (job, &item))))
-    job->error = errno;
+  if (eio__cptree_open (job))
+    return -1;
+  return S_ISDIR (job->st.st_mode) ? 0 : eio__cptree_begin_file (job, &item);
 }
 
 /* Only the root of what is moved may take the place of a directory, which has
@@ -2978,7 +2970,7 @@ eio__mvtree_file (eio__treejob *job)
 }
 
 static int
-eio__mvtree_try_begin (eio__treejob *job)
+eio__mvtree_begin (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
   const eio__treefds *in = &job->new_parent_fds;
@@ -3001,13 +2993,6 @@ eio__mvtree_try_begin (eio__treejob *job)
                  || eio__cptree_sync (tree, in->at[0])
              ? -1
              : 0;
-}
-
-static void
-eio__mvtree_begin (eio__treejob *job)
-{
-  if (!job->error && eio__mvtree_try_begin (job))
-    job->error = errno;
 }
 
 /* A directory is left to others. */
