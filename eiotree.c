@@ -139,7 +139,7 @@ struct eio__treedir
   unsigned char entered; /* kind->enter has succeeded */
   unsigned char opened; /* it has been */
   unsigned char listed; /* to the end */
-  unsigned char left;
+  unsigned char left;   /* 1: it is; 2: entry knows; 3: UP has been tried */
   unsigned char failed; /* something in it */
   unsigned char link;   /* a link led here, or may have */
   unsigned char lost;   /* ".." does not lead to the parent */
@@ -280,9 +280,10 @@ struct eio__tree
   int (*entry) (eio_req *walk, const char *dir, const eio_dirent *dirent,
                 const char *name, const struct stat *st);
   int sides; /* 2: something is copied */
-  int flags;
-  int stat;   /* entries need a status */
-  int follow; /* links */
+  int flags;     /* EIO_COPY_* */
+  int stat;      /* entries need a status */
+  int postorder; /* entry is called for directories when they are left */
+  int follow;    /* links */
   int replaces; /* a directory that is empty, or a file */
   int xdev;
   int stopped; /* nothing new is begun */
@@ -1600,7 +1601,7 @@ eio__tree_found_dir (eio__tree *tree, eio__treedir *parent,
                      const eio__treeentry *entry, const char *name,
                      const struct stat *st, int link)
 {
-  int later = tree->entry && tree->flags & EIO_WALK_POSTORDER;
+  int later = tree->postorder;
   eio__treedir *dir;
 
   if (tree->entry && !later
@@ -1717,9 +1718,7 @@ eio__tree_end_batch (eio__tree *tree, eio__treebatch *batch)
 
       eio__tree_found (tree, batch->dir, entry,
                        batch->names + entry->dirent.nameofs,
-                       tree->flags & EIO_WALK_STAT && batch->st
-                           ? &batch->st[i]
-                           : 0,
+                       tree->stat ? &batch->st[i] : 0,
                        tree->follow && entry->link);
     }
   eio__tree_free_batch (tree, batch);
@@ -1776,7 +1775,7 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
           eio__tree_push (tree, dir, EIO__TREE_LEAVE);
           return;
         }
-      if (dir->left < 2 && tree->entry && tree->flags & EIO_WALK_POSTORDER)
+      if (dir->left < 2 && tree->postorder)
         {
           dir->left = 2;
           ++dir->jobs; /* entry may poll */
@@ -1986,8 +1985,7 @@ eio__tree_end_begin (eio__tree *tree, eio__treejob *job)
   entry.dirent.inode = job->st.st_ino;
   tree->dev = job->st.st_dev;
   eio__tree_found (tree, tree->top, &entry, tree->name,
-                   tree->flags & EIO_WALK_STAT && tree->entry ? &job->st : 0,
-                   job->link);
+                   tree->stat ? &job->st : 0, job->link);
   if (!tree->root)
     eio__tree_end (tree);
 }
@@ -3151,8 +3149,8 @@ eio_walk (const char *path, int flags, unsigned int maxreq,
     error = EINVAL;
   tree->name = tree->given;
   tree->entry = entry;
-  tree->flags = flags;
   tree->stat = flags & EIO_WALK_STAT;
+  tree->postorder = flags & EIO_WALK_POSTORDER;
   tree->xdev = flags & EIO_WALK_XDEV;
   tree->follow = flags & EIO_WALK_FOLLOW;
   return eio__tree_start (tree, error);
