@@ -710,10 +710,26 @@ eio__tree_mix_time (uint64_t hash, const struct timespec *time)
   return eio__tree_mix (hash, (uint64_t)time->tv_nsec);
 }
 
+static eio__treeid
+eio__tree_id (const struct stat *st)
+{
+  eio__treeid id;
+
+  id.dev = st->st_dev;
+  id.ino = st->st_ino;
+  return id;
+}
+
 static int
 eio__tree_is_same (const eio__treeid *a, const eio__treeid *b)
 {
   return a->dev == b->dev && a->ino == b->ino;
+}
+
+static int
+eio__tree_is_file (const eio__treeid *id, const struct stat *st)
+{
+  return id->dev == st->st_dev && id->ino == st->st_ino;
 }
 
 static uint64_t
@@ -875,6 +891,15 @@ eio__tree_close_quietly (int fd)
 }
 
 static void
+eio__tree_free_quietly (void *memory)
+{
+  int saved = errno;
+
+  free (memory);
+  errno = saved;
+}
+
+static void
 eio__tree_close_fds (eio__treefds *fds)
 {
   int i;
@@ -910,8 +935,7 @@ eio__tree_identify (int fd, eio__treeid *id, struct stat *st)
 {
   if (fstat (fd, st))
     return -1;
-  id->dev = st->st_dev;
-  id->ino = st->st_ino;
+  *id = eio__tree_id (st);
   return 0;
 }
 
@@ -923,7 +947,6 @@ eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
                   eio__treefds *fds)
 {
   struct stat st;
-  eio__treeid id;
   int i;
 
   *fds = eio__tree_no_fds;
@@ -934,9 +957,9 @@ eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
           dir->link && !i);
       if (fds->at[i] < 0)
         break;
-      if (eio__tree_identify (fds->at[i], &id, &st))
+      if (fstat (fds->at[i], &st))
         break;
-      if (!eio__tree_is_same (&id, &dir->id[i]))
+      if (!eio__tree_is_file (&dir->id[i], &st))
         {
           errno = ENOENT;
           break;
@@ -976,16 +999,8 @@ eio__tree_descend (eio__treejob *job, const eio__treedir *to,
         eio__tree_close_fds (&in);
       in = *fds;
     }
-  if (res)
-    {
-      int saved = errno;
-
-      free (way);
-      errno = saved;
-      return -1;
-    }
-  free (way);
-  return 0;
+  eio__tree_free_quietly (way);
+  return res;
 }
 
 /* Sets *in to descriptors of what the job's directory is in. */
@@ -2513,7 +2528,7 @@ eio__cptree_link (const eio__tree *tree, const eio__cptree_item *item)
   size_t size = item->st.st_size > 0 ? (size_t)item->st.st_size + 2 : 8192;
   char *text = malloc (size);
   ssize_t n;
-  int res = -1, saved;
+  int res = -1;
 
   if (!text)
     return -1;
@@ -2530,9 +2545,7 @@ eio__cptree_link (const eio__tree *tree, const eio__cptree_item *item)
           && !eio__cptree_make_room (tree, item->to, item->to_name))
         res = symlinkat (text, item->to, item->to_name);
     }
-  saved = errno;
-  free (text);
-  errno = saved;
+  eio__tree_free_quietly (text);
   return res ? res : eio__cptree_name_status (tree, item);
 }
 
@@ -2594,7 +2607,7 @@ eio__cptree_link_first (const eio__treejob *job, const eio__cptree_item *item,
     res = linkat (in, file->name, item->to, item->to_name, 0);
   if (!res)
     res = fstatat (item->to, item->to_name, &st, AT_SYMLINK_NOFOLLOW);
-  if (!res && (st.st_dev != file->copy.dev || st.st_ino != file->copy.ino))
+  if (!res && !eio__tree_is_file (&file->copy, &st))
     {
       unlinkat (item->to, item->to_name, 0);
       errno = ESTALE;
@@ -2632,30 +2645,27 @@ static int
 eio__cptree_make_first (eio__treejob *job, const eio__cptree_item *item,
                         eio__treefile *file)
 {
-  int res = eio__cptree_name_first (job, item, file), saved;
+  int res = eio__cptree_name_first (job, item, file);
   struct stat st;
 
   if (!res)
     res = eio__cptree_make (job, item);
   if (!res)
     res = fstatat (item->to, item->to_name, &st, AT_SYMLINK_NOFOLLOW);
-  saved = errno;
   if (!res)
     {
-      file->copy.dev = st.st_dev;
-      file->copy.ino = st.st_ino;
+      file->copy = eio__tree_id (&st);
       file->mark = eio__tree_mark_file (&item->st, 1);
     }
   else
     {
-      free (file->path);
+      eio__tree_free_quietly (file->path);
       file->path = 0;
     }
 
   /* With eio__cptree_shared's load and exchange. */
   ecb_store_release (file->state, res ? EIO__TREE_UNMADE : EIO__TREE_MADE);
   job->made = 1;
-  errno = saved;
   return res;
 }
 
@@ -2673,7 +2683,7 @@ eio__cptree_needs_no_link (int error)
 static int
 eio__cptree_shared (eio__treejob *job, eio__cptree_item *item)
 {
-  const eio__treeid id = { item->st.st_dev, item->st.st_ino };
+  const eio__treeid id = eio__tree_id (&item->st);
   eio__treefile *file = eio__tree_find_file (job->tree, &id);
   int state = EIO__TREE_UNMADE;
 
@@ -2802,13 +2812,15 @@ eio__cptree_open (eio__treejob *job)
 {
   const eio__tree *tree = job->tree;
   const eio__treefds *in = &job->new_parent_fds;
+  eio__treeid id;
   struct stat st;
 
   if (eio__tree_open_top (job)
       || fstatat (in->at[0], tree->name, &job->st, AT_SYMLINK_NOFOLLOW))
     return -1;
+  id = eio__tree_id (&job->st);
   if (!fstatat (in->at[1], tree->to_name, &st, AT_SYMLINK_NOFOLLOW)
-      && st.st_dev == job->st.st_dev && st.st_ino == job->st.st_ino)
+      && eio__tree_is_file (&id, &st))
     {
       errno = EINVAL;
       return -1;
@@ -2866,7 +2878,7 @@ eio__cptree_enter (eio__treejob *job, int in)
   if (errno != EEXIST || tree->flags & EIO_COPY_EXCL)
     return -1;
   if (!fstatat (in, name, &st, AT_SYMLINK_NOFOLLOW)
-      && st.st_dev == job->id[0].dev && st.st_ino == job->id[0].ino)
+      && eio__tree_is_file (&job->id[0], &st))
     {
       errno = EINVAL;
       return -1;
