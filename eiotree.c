@@ -1028,46 +1028,54 @@ eio__tree_reach_parent (eio__treejob *job, eio__treefds *in)
   return res;
 }
 
+/* The job's directory has been found: what the kind does then, and opens what
+ * it is copied to, if anything. */
+static int
+eio__tree_enter (eio__treejob *job, const eio__treefds *in, eio__treefds *fds)
+{
+  const eio__tree *tree = job->tree;
+  const eio__treedir *dir = job->dir;
+  struct stat st;
+
+  if (!tree->kind->enter)
+    return 0;
+  if (!dir->entered && tree->kind->enter (job, in->at[1]))
+    return -1;
+  job->entered = 1;
+  if (tree->sides == 1)
+    return 0;
+  fds->at[1]
+      = eio__tree_open_name (in->at[1], eio__tree_name (tree, dir, 1), 0);
+  if (fds->at[1] >= 0 && !eio__tree_identify (fds->at[1], &job->id[1], &st))
+    return 0;
+  if (errno == ENOENT)
+    errno = ESTALE; /* the target: that is an error */
+  return -1;
+}
+
 /* Opens a directory for the first time, and what it is copied to. */
 static int
 eio__tree_open_new (eio__treejob *job, const eio__treefds *in,
                     eio__treefds *fds)
 {
-  const eio__tree *tree = job->tree;
+  const eio__treekind *kind = job->tree->kind;
   eio__treedir *dir = job->dir;
-  int i, res = 0, error;
-  struct stat st;
+  int res, error;
 
   *fds = eio__tree_no_fds;
   fds->at[0] = eio__tree_open_name (in->at[0], dir->name, dir->link);
   if (fds->at[0] < 0)
     {
       error = errno;
-      res = tree->kind->unopened
-                ? tree->kind->unopened (job, in->at[0], error)
-                : -1;
+      res = kind->unopened ? kind->unopened (job, in->at[0], error) : -1;
       errno = res ? error : ENOENT;
       return -1;
     }
-  if (eio__tree_identify (fds->at[0], &job->id[0], &job->st))
-    res = -1;
-  if (!res && tree->kind->enter)
-    {
-      res = dir->entered ? 0 : tree->kind->enter (job, in->at[1]);
-      job->entered = !res;
-      for (i = 1; i < tree->sides && !res; ++i)
-        {
-          fds->at[i] = eio__tree_open_name (
-              in->at[i], eio__tree_name (tree, dir, i), 0);
-          res = fds->at[i] < 0
-                || eio__tree_identify (fds->at[i], &job->id[i], &st);
-          if (res && errno == ENOENT)
-            errno = ESTALE; /* the target: that is an error */
-        }
-    }
-  if (res)
-    eio__tree_close_fds (fds);
-  return res ? -1 : 0;
+  if (!eio__tree_identify (fds->at[0], &job->id[0], &job->st)
+      && !eio__tree_enter (job, in, fds))
+    return 0;
+  eio__tree_close_fds (fds);
+  return -1;
 }
 
 /* Opens the job's directory, unless it is open. */
@@ -2469,14 +2477,14 @@ eio__cptree_name_status (const eio__tree *tree, const eio__cptree_item *item)
              : 0;
 }
 
-/* After EEXIST: removes what is there, but no directory. */
+/* After an error of what makes a name: if it is taken, removes what has it,
+ * but no directory. Returns 0 if that can be made now. */
 static int
 eio__cptree_make_room (const eio__tree *tree, int to, const char *name)
 {
   struct stat st;
 
-  errno = EEXIST;
-  if (tree->flags & EIO_COPY_EXCL
+  if (errno != EEXIST || tree->flags & EIO_COPY_EXCL
       || fstatat (to, name, &st, AT_SYMLINK_NOFOLLOW))
     return -1;
   if (S_ISDIR (st.st_mode))
@@ -2493,7 +2501,7 @@ eio__cptree_create (const eio__tree *tree, int to, const char *name)
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   int fd = openat (to, name, flags, 0600);
 
-  if (fd < 0 && errno == EEXIST && !eio__cptree_make_room (tree, to, name))
+  if (fd < 0 && !eio__cptree_make_room (tree, to, name))
     fd = openat (to, name, flags, 0600);
   return fd;
 }
@@ -2541,8 +2549,7 @@ eio__cptree_link (const eio__tree *tree, const eio__cptree_item *item)
     {
       text[n] = 0;
       res = symlinkat (text, item->to, item->to_name);
-      if (res && errno == EEXIST
-          && !eio__cptree_make_room (tree, item->to, item->to_name))
+      if (res && !eio__cptree_make_room (tree, item->to, item->to_name))
         res = symlinkat (text, item->to, item->to_name);
     }
   eio__tree_free_quietly (text);
@@ -2555,8 +2562,7 @@ eio__cptree_node (const eio__tree *tree, const eio__cptree_item *item)
   mode_t mode = (item->st.st_mode & S_IFMT) | 0600;
   int res = mknodat (item->to, item->to_name, mode, item->st.st_rdev);
 
-  if (res && errno == EEXIST
-      && !eio__cptree_make_room (tree, item->to, item->to_name))
+  if (res && !eio__cptree_make_room (tree, item->to, item->to_name))
     res = mknodat (item->to, item->to_name, mode, item->st.st_rdev);
   return res ? -1 : eio__cptree_name_status (tree, item);
 }
@@ -2602,8 +2608,7 @@ eio__cptree_link_first (const eio__treejob *job, const eio__cptree_item *item,
   if (in < 0)
     return -1;
   res = linkat (in, file->name, item->to, item->to_name, 0);
-  if (res && errno == EEXIST
-      && !eio__cptree_make_room (job->tree, item->to, item->to_name))
+  if (res && !eio__cptree_make_room (job->tree, item->to, item->to_name))
     res = linkat (in, file->name, item->to, item->to_name, 0);
   if (!res)
     res = fstatat (item->to, item->to_name, &st, AT_SYMLINK_NOFOLLOW);
