@@ -171,7 +171,7 @@ enum
 /* What has become of an entry. */
 enum
 {
-  EIO__TREE_OPEN_ENTRY, /* nothing yet: it may have to be tried again */
+  EIO__TREE_UNDECIDED, /* nothing yet: it may have to be tried again */
   EIO__TREE_DONE,
   EIO__TREE_GONE
 };
@@ -231,7 +231,7 @@ struct eio__treejob
   int moved;   /* BEGIN: there is nothing left to do */
   int link;    /* BEGIN: the path may be a link, which is followed */
   int made;    /* the first copy of a file with several names, or not */
-  int starved; /* EMFILE or ENFILE, of an entry that is still open */
+  int starved; /* EMFILE or ENFILE, of an entry that is undecided */
   int foreign; /* the directory is on another device */
   int lost;    /* ".." did not lead to the parent */
   eio__treeid id[2]; /* of the directory that was opened */
@@ -1216,7 +1216,7 @@ eio__tree_fill_batch (eio__treejob *job, eio__treebatch *batch)
 static int
 eio__tree_is_to_do (const eio__tree *tree, const eio__treeentry *entry)
 {
-  return entry->fate == EIO__TREE_OPEN_ENTRY
+  return entry->fate == EIO__TREE_UNDECIDED
          && tree->kind->wants (tree, entry);
 }
 
@@ -1861,7 +1861,7 @@ eio__tree_retry_entries (eio__tree *tree, eio__treejob *job)
   for (i = job->from; i < job->to; ++i)
     {
       entry = &job->batch->entries[i];
-      if (entry->fate != EIO__TREE_OPEN_ENTRY || !entry->error)
+      if (entry->fate != EIO__TREE_UNDECIDED || !entry->error)
         continue;
       if (again)
         entry->error = 0;
@@ -2430,6 +2430,13 @@ eio__cptree_mode (const struct stat *from, uid_t uid, gid_t gid)
   return mode;
 }
 
+/* What functions return that copy one entry, beside 0, and -1 with errno. */
+enum
+{
+  EIO__CPTREE_VANISHED = -2,
+  EIO__CPTREE_LATER = -3 /* others are making the first copy of the file */
+};
+
 /* What is copied: a name in a directory of the source, and of the target. */
 typedef struct
 {
@@ -2542,7 +2549,7 @@ eio__cptree_link (const eio__tree *tree, const eio__cptree_item *item)
     return -1;
   n = readlinkat (item->from, item->name, text, size);
   if (n < 0 && (errno == ENOENT || errno == EINVAL))
-    res = -2;
+    res = EIO__CPTREE_VANISHED;
   else if (n == (ssize_t)size)
     errno = ENAMETOOLONG;
   else if (n >= 0)
@@ -2684,7 +2691,7 @@ eio__cptree_needs_no_link (int error)
 }
 
 /* One of the names of a file: the first becomes a file, the others links to
- * that, or files of their own where links cannot be. -3: it is being made. */
+ * that, or files of their own where links cannot be. */
 static int
 eio__cptree_shared (eio__treejob *job, eio__cptree_item *item)
 {
@@ -2698,7 +2705,7 @@ eio__cptree_shared (eio__treejob *job, eio__cptree_item *item)
     if (ecb_cas_seq_cst (file->state, state, EIO__TREE_MAKING))
       return eio__cptree_make_first (job, item, file);
   if (state == EIO__TREE_MAKING)
-    return -3;
+    return EIO__CPTREE_LATER;
   (void)ecb_load_acquire (file->state);
   if (!eio__cptree_link_first (job, item, file))
     {
@@ -2711,18 +2718,18 @@ eio__cptree_shared (eio__treejob *job, eio__cptree_item *item)
 /* --- entries ------------------------------------------------------------- */
 
 /* Looks at what is to be copied, and opens a file, without waiting for anybody.
- * What is no file any more has vanished: -2. */
+ * What is no file any more has vanished. */
 static int
 eio__cptree_look (eio__cptree_item *item, int type)
 {
-  int res = -2;
+  int res = EIO__CPTREE_VANISHED;
 
   item->in = -1;
   item->changed = 0;
   if (type != EIO_DT_REG)
     {
       if (fstatat (item->from, item->name, &item->st, AT_SYMLINK_NOFOLLOW))
-        return errno == ENOENT ? -2 : -1;
+        return errno == ENOENT ? EIO__CPTREE_VANISHED : -1;
       if (!S_ISREG (item->st.st_mode))
         return 0;
     }
@@ -2730,7 +2737,7 @@ eio__cptree_look (eio__cptree_item *item, int type)
                      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
                          | O_CLOEXEC);
   if (item->in < 0)
-    return errno == ENOENT || errno == ELOOP ? -2 : -1;
+    return errno == ENOENT || errno == ELOOP ? EIO__CPTREE_VANISHED : -1;
   if (fstat (item->in, &item->st))
     res = -1;
   else if (S_ISREG (item->st.st_mode))
@@ -2739,8 +2746,7 @@ eio__cptree_look (eio__cptree_item *item, int type)
   return res;
 }
 
-/* Copies all but a directory. Returns 0, -1 with errno, -2 if it has vanished,
- * or -3 if it has to be tried again. */
+/* Copies all but a directory. */
 static int
 eio__cptree_copy (eio__treejob *job, eio__cptree_item *item, int type)
 {
@@ -2771,7 +2777,7 @@ eio__cptree_entry (eio__treejob *job, eio__treebatch *batch, int i)
   item.to = job->dir_fds.at[1];
   item.name = item.to_name = name;
   res = eio__cptree_copy (job, &item, entry->dirent.type);
-  if (res == -3)
+  if (res == EIO__CPTREE_LATER)
     return;
   if (res == -1)
     entry->error = errno == ENOENT ? ESTALE : errno; /* of the target */
@@ -2780,7 +2786,8 @@ eio__cptree_entry (eio__treejob *job, eio__treebatch *batch, int i)
       job->starved = errno;
       return;
     }
-  entry->fate = res == -2 ? EIO__TREE_GONE : EIO__TREE_DONE;
+  entry->fate
+      = res == EIO__CPTREE_VANISHED ? EIO__TREE_GONE : EIO__TREE_DONE;
   if (res)
     return;
   entry->dirent.type = (unsigned char)eio__tree_mode_type (item.st.st_mode);
@@ -2802,7 +2809,8 @@ eio__cptree_begin_file (eio__treejob *job, eio__cptree_item *item)
   item->name = tree->name;
   item->to_name = tree->to_name;
   res = eio__cptree_copy (job, item, eio__tree_mode_type (job->st.st_mode));
-  if (res == -2 || (!res && S_ISDIR (item->st.st_mode)))
+  if (res == EIO__CPTREE_VANISHED
+      || (!res && S_ISDIR (item->st.st_mode)))
     {
       errno = ENOENT;
       return -1;
