@@ -1078,6 +1078,19 @@ eio__tree_open_new (eio__treejob *job, const eio__treefds *in,
   return -1;
 }
 
+/* Opens what the last names of the paths are in. */
+static int
+eio__tree_open_top (eio__treejob *job)
+{
+  const eio__tree *tree = job->tree;
+  eio__treefds *fds = &job->new_parent_fds;
+
+  fds->at[0] = eio__tree_open_name (AT_FDCWD, tree->in, 1);
+  if (fds->at[0] >= 0 && tree->sides > 1)
+    fds->at[1] = eio__tree_open_name (AT_FDCWD, tree->to_in, 1);
+  return fds->at[tree->sides - 1] < 0 ? -1 : 0;
+}
+
 /* Opens the job's directory, unless it is open. */
 static int
 eio__tree_reach (eio__treejob *job)
@@ -2140,8 +2153,8 @@ eio__tree_last_name (const char *path, size_t len)
   return path + len;
 }
 
-/* Splits a path into what its last name is in, and that name; with slashes at
- * its end, of which the copy in given keeps record. */
+/* Splits a path into what its last name is in, and that name, without slashes
+ * at its end, which are in *given. Returns -1 when memory is out. */
 static int
 eio__tree_split (const char *path, char **given, char **in, char **name)
 {
@@ -2232,19 +2245,6 @@ eio__tree_start (eio__tree *tree, int error)
 /*****************************************************************************
  * 10  Removing                                                              *
  *****************************************************************************/
-
-/* Opens what the last names of the paths are in. */
-static int
-eio__tree_open_top (eio__treejob *job)
-{
-  const eio__tree *tree = job->tree;
-  eio__treefds *fds = &job->new_parent_fds;
-
-  fds->at[0] = eio__tree_open_name (AT_FDCWD, tree->in, 1);
-  if (fds->at[0] >= 0 && tree->sides > 1)
-    fds->at[1] = eio__tree_open_name (AT_FDCWD, tree->to_in, 1);
-  return fds->at[tree->sides - 1] < 0 ? -1 : 0;
-}
 
 /* A path that is no directory is removed as well, unless it ends in a
  * slash. */
