@@ -33,6 +33,7 @@
 #endif
 
 struct iovec; /* of <sys/uio.h> */
+struct stat;  /* of <sys/stat.h> */
 
 #ifdef __cplusplus
 extern "C" {
@@ -962,7 +963,6 @@ eio_ssize_t eio_sendfile_sync (int ofd, int ifd, off_t offset, size_t count);
  * Returns 0, or -1 with errno: that of a call, or EINVAL for unknown flags,
  * the same file twice, or anything but two files or two directories; then the
  * target is in no good state.  [any thread] */
-struct stat;
 int eio_copy_fd_sync (int in_fd, int out_fd, const struct stat *st, int flags,
                       const eio_req *req, uint64_t *done);
 

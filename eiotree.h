@@ -7,9 +7,9 @@
  * status, eio_cancel for all of it.  result is 0, or -1 with the errno of the
  * first error in errorno; what can be done is done also after errors.  At most
  * maxreq requests are in flight for it (0: 8, and 256 at most).  Directories
- * are gone through by descriptors, of which at most 64 and four for each of
- * those requests are open: by nothing that happens meanwhile are they led out
- * of the tree.  What vanishes meanwhile is no error.
+ * are gone through by descriptors, so that nothing that happens meanwhile leads
+ * out of the tree: at most 64 and four for each of those requests are open, or
+ * twice as many where a tree is copied.  What vanishes meanwhile is no error.
  *
  * They return null with errno ENOMEM when memory is out.  Paths are copied.
  * cb may be null; data ends up in req->data.  [any thread] */
@@ -22,8 +22,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct stat; /* of <sys/stat.h> */
 
 /* eio_walk, flags */
 enum {
