@@ -8498,7 +8498,7 @@ eio__clone_or_copy_data (eio__copier *c)
 }
 
 /* The value of an attribute, or, without a name, all names, however long that
- * has become when it is read. Returns the length, or -1; *buf is to be freed. */
+ * has become when it is read. Returns the length, or -1; *buf must be freed. */
 static ssize_t
 eio__take_attr (const eio__copier *c, const char *name, char **buf)
 {
@@ -9135,9 +9135,9 @@ enum
   EIO__VECTOR = 0x200, /* ptr2 is an array of size iovecs */
   EIO__OFFSET = 0x400, /* ptr2 is a pointer to an off_t, or null */
   EIO__NAMED = 0x800,  /* int3 is a pointer to a name */
-  EIO__TIMES = 0x2000, /* ptr2 is two times, or null */
   EIO__PARTLY = 0x1000, /* errorno tells, after success, what stopped it */
-  EIO__HOLDS = 0x4000, /* int3 is an eio_dir that it has held since submission */
+  EIO__TIMES = 0x2000, /* ptr2 is two times, or null */
+  EIO__HOLDS = 0x4000, /* int3 is an eio_dir, held since submission */
   EIO__BUFFERS = EIO__READS | EIO__STATS | EIO__STATSVFS | EIO__NAMES
                  | EIO__STATSX
 };

@@ -33,7 +33,8 @@ names="$(grep -o 'HAVE_[A-Z0-9_]*' libeio.m4 | grep -v 'HAVE_NAME$' | sort -u)
 HAVE_STDINT_H HAVE_SYS_SYSCALL_H HAVE_SYS_PRCTL_H"
 for name in $names
 do
-  echo "#define $name 1" | sed 's/POSIX_CLOSE 1/POSIX_CLOSE 0/' >>"$tmp/all/config.h"
+  echo "#define $name 1" | sed 's/POSIX_CLOSE 1/POSIX_CLOSE 0/' \
+    >>"$tmp/all/config.h"
   echo "#define $name 0" >>"$tmp/none/config.h"
 done
 echo '#define EIO_PROBES 0' | tee -a "$tmp/none/config.h" >>"$tmp/all/config.h"
@@ -132,8 +133,8 @@ run_tidy ()
   local file
   for file in $library $examples
   do
-    try clang-tidy "$file" clang-tidy --quiet "--checks=${tidy_checks//$'\n'/,}" \
-      "$file" -- "${flags[@]}" -I"$tmp/all"
+    try clang-tidy "$file" clang-tidy --quiet \
+      "--checks=${tidy_checks//$'\n'/,}" "$file" -- "${flags[@]}" -I"$tmp/all"
   done
 }
 

@@ -88,8 +88,8 @@ do
   esac
   run "$(basename "$test"), valgrind" env CK_DEFAULT_TIMEOUT=1800 \
     EIO_STRESS_SECONDS=20 valgrind -q --error-exitcode=9 --leak-check=full \
-    --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
-    "$test"
+    --errors-for-leak-kinds=definite,indirect \
+    --show-leak-kinds=definite,indirect "$test"
 done
 
 echo "== fuzzing for ${FUZZ:-600} s each ($SECONDS s)"
@@ -99,8 +99,8 @@ run fuzz env top_builddir="$tmp/build/obj" EIO_FUZZ_SECONDS="${FUZZ:-600}" \
 tail -n 3 "$tmp/out"
 
 echo "== stress for $stress s ($SECONDS s)"
-run stress env EIO_STRESS_SECONDS="$stress" CK_DEFAULT_TIMEOUT=$((stress + 600)) \
-  "$tmp/build/obj/tests/check_stress"
+run stress env EIO_STRESS_SECONDS="$stress" \
+  CK_DEFAULT_TIMEOUT=$((stress + 600)) "$tmp/build/obj/tests/check_stress"
 tail -n 3 "$tmp/out"
 
 echo "$passed passed, $failed failed"

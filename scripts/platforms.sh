@@ -184,7 +184,8 @@ do
     rm -rf "${tmp:?}/$name" "$tmp/$name.check"
   else
     ((++failed))
-    grep -E '^(FAIL|ERROR)|:[FE]:' "$tmp/$name.log" || tail -n 20 "$tmp/$name.log"
+    grep -E '^(FAIL|ERROR)|:[FE]:' "$tmp/$name.log" ||
+      tail -n 20 "$tmp/$name.log"
     count="failed: $(tail -n 1 "$tmp/$name.log")"
   fi
   echo "$name: ${count:-passed} ($((SECONDS - started)) s)"

@@ -9,7 +9,10 @@
 
 awk -F '|' '
   function fail (what) { print FILENAME ":" FNR ": " what; failed = 1 }
-  FNR == 1 { room = FILENAME; sub (/.*check_/, "", room); sub (/\.c$/, "", room) }
+  FNR == 1 {
+    room = FILENAME
+    gsub (/.*check_|\.c$/, "", room)
+  }
   FILENAME ~ /\.c$/ {
     if (sub (/^START_TEST \(/, "") && sub (/\)$/, ""))
       there[room ":" $0] = 1

@@ -3,7 +3,7 @@
 # Copyright (c) 2026 The libeio authors
 
 # "make installcheck": programs find the installed library by pkg-config,
-# compile as C, as strict C99 and as C++, link and run; the manual page is there.
+# compile as C, as strict C99 and as C++, link and run; there is a manual page.
 
 command -v pkg-config >/dev/null ||
   { echo "installcheck: skipped, there is no pkg-config"; exit 0; }

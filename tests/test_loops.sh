@@ -31,7 +31,8 @@ build ()
 try ()
 {
   run=$((run + 1))
-  if build "$@" && timeout 60 "$tmp/$1" "$tmp"/files/* "$tmp/none" >"$tmp/got" &&
+  if build "$@" &&
+    timeout 60 "$tmp/$1" "$tmp"/files/* "$tmp/none" >"$tmp/got" &&
     sort "$tmp/got" | diff "$tmp/want" - && timeout 60 "$tmp/$1"
   then
     echo "$1: ok"
