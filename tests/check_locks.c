@@ -179,7 +179,7 @@ setup (void)
   host_start ();
 }
 
-/* Whether nobody else than one has locked the file. */
+/* Whether nobody else has locked the file. */
 static int
 is_free_for (int fd)
 {

@@ -254,21 +254,6 @@ finish (void)
   stop_workers ();
 }
 
-static struct stat
-status_of (const char *path)
-{
-  struct stat st;
-  ck_assert_msg (!lstat (path, &st), "%s: %s", path, strerror (errno));
-  return st;
-}
-
-static int
-exists (const char *path)
-{
-  struct stat st;
-  return !lstat (path, &st);
-}
-
 static mode_t
 mode_of (const char *path)
 {

@@ -58,21 +58,6 @@ file_of (const char *name)
   return path;
 }
 
-static struct stat
-status_of (const char *path)
-{
-  struct stat st;
-  ck_assert_msg (!lstat (path, &st), "%s: %s", path, strerror (errno));
-  return st;
-}
-
-static int
-exists (const char *path)
-{
-  struct stat st;
-  return !lstat (path, &st);
-}
-
 static void
 expect_mode (const char *path, mode_t mode)
 {

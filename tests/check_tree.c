@@ -14,7 +14,6 @@
 
 #include "support.h"
 #include "counting.h"
-#include <ftw.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -181,14 +180,6 @@ static void
 make_link (const char *to, const char *name)
 {
   ck_assert_int_eq (symlinkat (to, base, name), 0);
-}
-
-static int
-exists (const char *name)
-{
-  struct stat st;
-
-  return !fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW);
 }
 
 /* 14 entries: t itself, 3 directories in it, 7 files, 3 links. */
@@ -1013,19 +1004,11 @@ END_TEST
 static char elsewhere[64]; /* on another file system, if there is one */
 static pid_t elsewhere_of;
 
-static int
-remove_entry (const char *path, const struct stat *st, int type,
-              struct FTW *ftw)
-{
-  (void)st, (void)type, (void)ftw;
-  return remove (path);
-}
-
 static void
 leave_elsewhere (void)
 {
   if (elsewhere_of == getpid ())
-    nftw (elsewhere, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree (elsewhere);
 }
 
 /* Returns a descriptor of it. */

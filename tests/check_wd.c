@@ -45,13 +45,6 @@ status_at (int dir, const char *path)
 }
 
 static int
-exists (const char *path)
-{
-  struct stat st;
-  return !lstat (path, &st);
-}
-
-static int
 is_open (int fd)
 {
   return fcntl (fd, F_GETFD) != -1;

@@ -132,21 +132,6 @@ finish_test (void)
   memset (&got, 0, sizeof got);
 }
 
-static struct stat
-stat_of (const char *path)
-{
-  struct stat st;
-  ck_assert_msg (lstat (path, &st) == 0, "%s: %s", path, strerror (errno));
-  return st;
-}
-
-static int
-exists (const char *path)
-{
-  struct stat st;
-  return lstat (path, &st) == 0;
-}
-
 /* The buffer is the library's, of that many bytes, and has the flag. */
 static void
 check_buf (const void *bytes, size_t size)
@@ -253,7 +238,7 @@ START_TEST (wd_open_delivers_a_wd_and_wd_close_closes_it)
   ck_assert_int_eq (count_fds (), fds + 1);
   ck_assert_int_gt (*(int *)wd, 0);
   ck_assert_int_eq (fstat (*(int *)wd, &st), 0);
-  want = stat_of (dir);
+  want = status_of (dir);
   ck_assert_uint_eq (st.st_ino, want.st_ino);
   FAILS (EBADF, eio_close (-1, TAIL));
   OK (0, eio_wd_close (wd, TAIL));
@@ -273,7 +258,7 @@ START_TEST (open_delivers_a_descriptor_and_close_closes_it)
   ck_assert_int_ge (made, 0);
   assert_ok (got.o, made);
   ck_assert_int_eq (fcntl (made, F_GETFL) & O_ACCMODE, O_RDWR);
-  ck_assert_int_eq (stat_of (missing).st_mode, S_IFREG | 0750);
+  ck_assert_int_eq (status_of (missing).st_mode, S_IFREG | 0750);
   FAILS (EEXIST, eio_open (missing, O_RDWR | O_CREAT | O_EXCL, 0752, TAIL));
   OK (0, eio_close (made, TAIL));
   ck_assert_int_eq (fcntl (made, F_GETFD), -1);
@@ -292,7 +277,7 @@ START_TEST (dup2_delivers_the_new_descriptor)
   FAILS (EBADF, eio_dup2 (-1, fd2, TAIL));
   OK (fd2, eio_dup2 (fd, fd2, TAIL));
   ck_assert_int_eq (fstat (fd2, &st), 0);
-  ck_assert_uint_eq (st.st_ino, stat_of (file).st_ino);
+  ck_assert_uint_eq (st.st_ino, status_of (file).st_ino);
   close (fd2);
   finish_test ();
 }
@@ -479,8 +464,8 @@ START_TEST (stat_follows_links_and_lstat_does_not)
   start ();
   name = strdup (scratch_path ("link"));
   ck_assert_int_eq (symlink (file, name), 0);
-  of_file = stat_of (file);
-  of_link = stat_of (name);
+  of_file = status_of (file);
+  of_link = status_of (name);
   FAILS (ENOENT, eio_stat (missing, TAIL));
   OK (0, eio_stat (name, TAIL));
   check_stat (&of_file);
@@ -519,10 +504,10 @@ START_TEST (truncate_sets_the_length)
   start ();
   FAILS (ENOENT, eio_truncate (missing, 3, TAIL));
   OK (0, eio_truncate (file, 3, TAIL));
-  ck_assert_int_eq (stat_of (file).st_size, 3);
+  ck_assert_int_eq (status_of (file).st_size, 3);
   FAILS (EBADF, eio_ftruncate (-1, 3, TAIL));
   OK (0, eio_ftruncate (fd, 5000, TAIL));
-  ck_assert_int_eq (stat_of (file).st_size, 5000);
+  ck_assert_int_eq (status_of (file).st_size, 5000);
   FAILS (EINVAL, eio_truncate (file, -1, TAIL));
   FAILS (EINVAL, eio_ftruncate (fd, -1, TAIL));
   finish_test ();
@@ -534,10 +519,10 @@ START_TEST (chmod_sets_the_mode)
   start ();
   FAILS (ENOENT, eio_chmod (missing, 0600, TAIL));
   OK (0, eio_chmod (file, 0604, TAIL));
-  ck_assert_uint_eq (stat_of (file).st_mode, S_IFREG | 0604);
+  ck_assert_uint_eq (status_of (file).st_mode, S_IFREG | 0604);
   FAILS (EBADF, eio_fchmod (-1, 0600, TAIL));
   OK (0, eio_fchmod (fd, 04711, TAIL));
-  ck_assert_uint_eq (stat_of (file).st_mode, S_IFREG | 04711);
+  ck_assert_uint_eq (status_of (file).st_mode, S_IFREG | 04711);
   finish_test ();
 }
 END_TEST
@@ -553,7 +538,7 @@ START_TEST (chown_leaves_what_is_minus_1)
   OK (0, eio_fchown (fd, (uid_t)-1, (gid_t)-1, TAIL));
   OK (0, eio_chown (file, getuid (), getgid (), TAIL));
   OK (0, eio_fchown (fd, getuid (), getgid (), TAIL));
-  st = stat_of (file);
+  st = status_of (file);
   ck_assert_uint_eq (st.st_uid, getuid ());
   ck_assert_uint_eq (st.st_gid, getgid ());
   if (geteuid ())
@@ -572,11 +557,11 @@ START_TEST (chown_sets_both_ids)
   if (chown (file, 4000000003u, 4000000003u))
     return; /* not permitted */
   OK (0, eio_chown (file, 1001, 4000000001u, TAIL));
-  st = stat_of (file);
+  st = status_of (file);
   ck_assert_uint_eq (st.st_uid, 1001);
   ck_assert_uint_eq (st.st_gid, 4000000001u);
   OK (0, eio_fchown (fd, 4000000002u, (gid_t)-1, TAIL));
-  st = stat_of (file);
+  st = status_of (file);
   ck_assert_uint_eq (st.st_uid, 4000000002u);
   ck_assert_uint_eq (st.st_gid, 4000000001u);
   finish_test ();
@@ -586,7 +571,7 @@ END_TEST
 static void
 check_times (long atime, long ansec, long mtime, long mnsec)
 {
-  struct stat st = stat_of (file);
+  struct stat st = status_of (file);
   ck_assert_int_eq (st.st_atim.tv_sec, atime);
   ck_assert_int_eq (st.st_atim.tv_nsec, ansec);
   ck_assert_int_eq (st.st_mtim.tv_sec, mtime);
@@ -603,7 +588,7 @@ START_TEST (utime_sets_both_times)
   OK (0, eio_futime (fd, 3.125, 4.0, TAIL));
   check_times (3, 125000000, 4, 0);
   OK (0, eio_utime (file, -1, -1, TAIL));
-  ck_assert_int_gt (stat_of (file).st_mtim.tv_sec, 1000000002);
+  ck_assert_int_gt (status_of (file).st_mtim.tv_sec, 1000000002);
   finish_test ();
 }
 END_TEST
@@ -646,9 +631,9 @@ START_TEST (fallocate_allocates)
     {
       ck_assert_int_eq (got.o.errorno, EBADF);
       OK (0, eio_fallocate (fd, EIO_FALLOC_FL_KEEP_SIZE, 0, 100000, TAIL));
-      ck_assert_int_eq (stat_of (file).st_size, 7);
+      ck_assert_int_eq (status_of (file).st_size, 7);
       OK (0, eio_fallocate (fd, 0, 10, 5000, TAIL));
-      ck_assert_int_eq (stat_of (file).st_size, 5010);
+      ck_assert_int_eq (status_of (file).st_size, 5010);
       FAILS (EINVAL, eio_fallocate (fd, 0, -1, 5000, TAIL));
     }
   finish_test ();
@@ -816,11 +801,11 @@ START_TEST (mkdir_and_mknod_create)
   fifo = strdup (scratch_path ("fifo"));
   FAILS (EEXIST, eio_mkdir (dir, 0777, TAIL));
   OK (0, eio_mkdir (missing, 0771, TAIL));
-  ck_assert_uint_eq (stat_of (missing).st_mode & 01777, 0751);
-  ck_assert (S_ISDIR (stat_of (missing).st_mode));
+  ck_assert_uint_eq (status_of (missing).st_mode & 01777, 0751);
+  ck_assert (S_ISDIR (status_of (missing).st_mode));
   FAILS (EEXIST, eio_mknod (file, S_IFIFO | 0666, 0, TAIL));
   OK (0, eio_mknod (fifo, S_IFIFO | 0666, 0, TAIL));
-  ck_assert_uint_eq (stat_of (fifo).st_mode, S_IFIFO | 0644);
+  ck_assert_uint_eq (status_of (fifo).st_mode, S_IFIFO | 0644);
   umask (mask);
   free (fifo);
   finish_test ();
@@ -834,8 +819,8 @@ START_TEST (mknod_carries_the_device)
     return; /* not permitted */
   start ();
   OK (0, eio_mknod (missing, S_IFCHR | 0600, makedev (1, 5), TAIL));
-  ck_assert_uint_eq (stat_of (missing).st_rdev, makedev (1, 5));
-  ck_assert (S_ISCHR (stat_of (missing).st_mode));
+  ck_assert_uint_eq (status_of (missing).st_rdev, makedev (1, 5));
+  ck_assert (S_ISCHR (status_of (missing).st_mode));
   finish_test ();
 }
 END_TEST
@@ -847,11 +832,11 @@ START_TEST (link_symlink_and_rename_go_from_path_to_new_path)
   start ();
   hard = strdup (scratch_path ("hard"));
   soft = strdup (scratch_path ("soft"));
-  inode = stat_of (file).st_ino;
+  inode = status_of (file).st_ino;
 
   FAILS (ENOENT, eio_link (missing, hard, TAIL));
   OK (0, eio_link (file, hard, TAIL));
-  ck_assert_uint_eq (stat_of (hard).st_ino, inode);
+  ck_assert_uint_eq (status_of (hard).st_ino, inode);
   FAILS (EEXIST, eio_link (file, hard, TAIL));
 
   OK (0, eio_symlink ("anything", soft, TAIL));
@@ -862,7 +847,7 @@ START_TEST (link_symlink_and_rename_go_from_path_to_new_path)
   FAILS (ENOENT, eio_rename (missing, hard, TAIL));
   OK (0, eio_rename (hard, missing, TAIL));
   ck_assert (!exists (hard));
-  ck_assert_uint_eq (stat_of (missing).st_ino, inode);
+  ck_assert_uint_eq (status_of (missing).st_ino, inode);
   free (hard);
   free (soft);
   finish_test ();
@@ -884,7 +869,7 @@ START_TEST (readdir_delivers_names_and_dirents)
   ck_assert_ptr_nonnull (ent);
   ck_assert_str_eq ((char *)got.buf + ent->nameofs, "entry");
   ck_assert_uint_eq (ent->namelen, 5);
-  ck_assert_uint_eq (ent->inode, stat_of (scratch_path ("dir/entry")).st_ino);
+  ck_assert_uint_eq (ent->inode, status_of (scratch_path ("dir/entry")).st_ino);
   ck_assert (ent->type == EIO_DT_REG || ent->type == EIO_DT_UNKNOWN);
   ck_assert_int_eq (got.int1 & ~EIO_READDIR_FOUND_UNKNOWN,
                     EIO_READDIR_DENTS | EIO_READDIR_CUSTOM2);

@@ -258,11 +258,17 @@ remove_entry (const char *path, const struct stat *st, int type,
   return remove (path);
 }
 
+void
+remove_tree (const char *path)
+{
+  nftw (path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static void
 remove_scratch (void)
 {
   if (dir_owner == getpid ())
-    nftw (dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree (dir);
 }
 
 const char *
@@ -297,6 +303,21 @@ write_file (const char *path, const void *data, size_t size)
   ck_assert_msg (fd >= 0, "%s: %s", path, strerror (errno));
   ck_assert_int_eq (write (fd, data, size), (ssize_t)size);
   close (fd);
+}
+
+int
+exists (const char *path)
+{
+  struct stat st;
+  return !lstat (path, &st);
+}
+
+struct stat
+status_of (const char *path)
+{
+  struct stat st;
+  ck_assert_msg (!lstat (path, &st), "%s: %s", path, strerror (errno));
+  return st;
 }
 
 static int

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -140,6 +141,13 @@ const char *scratch_path (const char *name);
 
 /* Makes a file with these bytes. */
 void write_file (const char *path, const void *data, size_t size);
+
+/* Of a link, not of what it leads to; a path without a status fails. */
+int exists (const char *path);
+struct stat status_of (const char *path);
+
+/* Removes it, and all that is below it. */
+void remove_tree (const char *path);
 
 /* Open descriptors and threads of this process. */
 int count_fds (void);
