@@ -5046,6 +5046,14 @@ eio__close_quietly (int fd)
   errno = saved;
 }
 
+static void
+eio__free_quietly (void *memory)
+{
+  int saved = errno;
+  free (memory);
+  errno = saved;
+}
+
 /* Calls that we can do without. */
 enum
 {
@@ -5632,10 +5640,7 @@ eio__readahead_by_hand (const eio_req *req)
     errno = EINVAL;
   if (n < 0 && (errno == EBADF || errno == EINVAL))
     {
-      int saved = errno;
-
-      free (buf);
-      errno = saved;
+      eio__free_quietly (buf);
       return -1;
     }
 
@@ -5867,15 +5872,6 @@ eio__copy_bytes (eio__copier *c, size_t count)
   return done || n >= 0 ? (eio_ssize_t)done : -1;
 }
 
-static void
-eio__free_copier (eio__copier *c)
-{
-  int saved = errno;
-
-  free (c->buf);
-  errno = saved;
-}
-
 /* req may be null. */
 static eio_ssize_t
 eio__sendfile_to (eio_req *req, int ofd, int ifd, off_t offset, size_t count)
@@ -5897,7 +5893,7 @@ eio__sendfile_to (eio_req *req, int ofd, int ifd, off_t offset, size_t count)
   if (req)
     eio__begin_progress (req, count);
   res = eio__copy_bytes (&c, count);
-  eio__free_copier (&c);
+  eio__free_quietly (c.buf);
   return res;
 }
 
@@ -6111,10 +6107,7 @@ eio__slurp (eio_req *req)
     return res ? res : (eio_ssize_t)s.got;
   if (res)
     {
-      int saved = errno;
-
-      free (s.buf);
-      errno = saved;
+      eio__free_quietly (s.buf);
       return -1;
     }
   if (!req->size)
@@ -7100,7 +7093,7 @@ eio__copy_range (eio_req *req)
   if (eio__overlaps (req, c.out_offset, &count))
     return eio__invalid ();
   res = eio__copy_bytes (&c, count);
-  eio__free_copier (&c);
+  eio__free_quietly (c.buf);
   return res;
 }
 
@@ -7208,12 +7201,7 @@ eio__give_buffer (eio_req *req, void *buf, eio_ssize_t res)
       req->flags |= EIO_FLAG_PTR2_FREE;
     }
   else
-    {
-      int saved = errno;
-
-      free (buf);
-      errno = saved;
-    }
+    eio__free_quietly (buf);
   return res;
 }
 
@@ -7358,12 +7346,7 @@ eio__fiemap (eio_req *req)
         res = 1;
     }
   eio__give_buffer (req, e.list, res);
-  {
-    int saved = errno;
-
-    free (map);
-    errno = saved;
-  }
+  eio__free_quietly (map);
   return res ? res : (eio_ssize_t)e.count;
 }
 
@@ -7381,10 +7364,7 @@ eio__on_absolute_path (eio_req *req, eio__node_op act, int nofollow)
 {
   eio_sys_node node = { eio__absolute_path (req), -1, nofollow };
   eio_ssize_t res = node.path ? act (req, &node) : -1;
-  int saved = errno;
-
-  free ((char *)node.path);
-  errno = saved;
+  eio__free_quietly ((char *)node.path);
   return res;
 }
 
@@ -7683,15 +7663,13 @@ static eio_ssize_t
 eio__mktemp (eio_req *req, int flags, mode_t mode)
 {
   char *path = eio__copy_template (req->ptr1);
-  int res = -1, saved;
+  int res = -1;
 
   if (path)
     res = eio__make_temp (eio__dirfd (req->wd), path, flags, mode, 0);
   if (res < 0)
     {
-      saved = errno;
-      free (path);
-      errno = saved;
+      eio__free_quietly (path);
       return -1;
     }
 
@@ -7878,7 +7856,7 @@ eio__mkdirs (eio_req *req)
 {
   size_t n = strlen (req->ptr1);
   char *path = eio_sys_realloc (0, n + 1);
-  int res, saved;
+  int res;
 
   if (!path)
     return -1;
@@ -7887,9 +7865,7 @@ eio__mkdirs (eio_req *req)
     path[--n] = 0;
 
   res = eio__make_all_dirs (req, path, n);
-  saved = errno;
-  free (path);
-  errno = saved;
+  eio__free_quietly (path);
   return res;
 }
 
@@ -7952,14 +7928,12 @@ eio__hold_dir (const eio_req *req)
 static int
 eio__leave_dir (eio_dir *d)
 {
-  int res, saved;
+  int res;
 
   if (ecb_add_seq_cst (d->holders, -1u) > 1)
     return 0;
   res = closedir (d->dir);
-  saved = errno;
-  free (d);
-  errno = saved;
+  eio__free_quietly (d);
   return res;
 }
 
@@ -8209,13 +8183,11 @@ static int
 eio__find_linked_place (eio__place *p, eio_wd wd, const char *path, int sync)
 {
   char *real = eio_sys_realloc (0, EIO__PATH_BUF);
-  int res = -1, saved;
+  int res = -1;
 
   if (real && eio__realpath_to (wd, path, real) >= 0)
     res = eio__find_place (p, EIO_CWD, real, sync);
-  saved = errno;
-  free (real);
-  errno = saved;
+  eio__free_quietly (real);
   return res;
 }
 
@@ -8545,13 +8517,11 @@ eio__copy_xattrs (const eio__copier *c)
 {
   char *names;
   ssize_t n = eio__take_attr (c, 0, &names), i;
-  int res = n < 0 && !eio__is_forgiven (errno) ? -1 : 0, saved;
+  int res = n < 0 && !eio__is_forgiven (errno) ? -1 : 0;
 
   for (i = 0; i < n && !res; i += (ssize_t)strlen (names + i) + 1)
     res = eio__copy_xattr (c, names + i);
-  saved = errno;
-  free (names);
-  errno = saved;
+  eio__free_quietly (names);
   return res;
 }
 
@@ -8596,7 +8566,7 @@ eio__copy_file (eio__copier *c)
     res = eio__sync_fd (c->out);
   if (!res && eio__is_given_up (c))
     res = eio__fail (ECANCELED);
-  eio__free_copier (c);
+  eio__free_quietly (c->buf);
   return res;
 }
 
@@ -8752,7 +8722,7 @@ eio__move_link (eio__mover *m)
   char *text = eio_sys_realloc (0, EIO__PATH_BUF);
   struct timespec times[3];
   ssize_t n;
-  int res = -1, saved;
+  int res = -1;
 
   if (!text)
     return -1;
@@ -8764,9 +8734,7 @@ eio__move_link (eio__mover *m)
       text[n] = 0;
       res = eio__make_temp (m->to.dirfd, m->temp, 0, 0, text);
     }
-  saved = errno;
-  free (text);
-  errno = saved;
+  eio__free_quietly (text);
   if (res)
     return -1;
 
