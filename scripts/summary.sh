@@ -29,7 +29,11 @@ do
   log=${trs%.trs}.log
   result=$(sed -n 's/^:test-result: \([A-Z]*\).*/\1/p' "$trs")
   # "95%: Checks: 20, Failures: 1, Errors: 0", one line for each suite
-  sed -n 's/^[0-9]*%: Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/CHECKS \1 \2 \3/p' "$log"
+  sed -n '/^[0-9]*%: Checks:/ {
+    s/^[^ ]*/CHECKS/
+    s/ [^0-9]*\([0-9]*\)[^ ]*/ \1/g
+    p
+  }' "$log"
   echo "RESULT $result"
   case $result in
     PASS | SKIP) ;;

@@ -44,8 +44,10 @@ done
 # What libeio.m4 promises to define and not to define.
 names ()
 {
-  grep -E '^#define (HAVE_(F?UTIMES|READAHEAD|FDATASYNC|SENDFILE|SYNC_FILE_RANGE|LINUX_FALLOCATE|SYS_SYNCFS|PRCTL_SET_NAME|POSIX_CLOSE|RENAMEAT2|STDINT_H|SYS_SYSCALL_H|SYS_PRCTL_H)|_GNU_SOURCE|_FILE_OFFSET_BITS) ' "$1" |
-    sort
+  have="F?UTIMES|READAHEAD|FDATASYNC|SENDFILE|SYNC_FILE_RANGE|LINUX_FALLOCATE"
+  have="$have|SYS_SYNCFS|PRCTL_SET_NAME|POSIX_CLOSE|RENAMEAT2|STDINT_H"
+  have="$have|SYS_SYSCALL_H|SYS_PRCTL_H"
+  grep -E "^#define (HAVE_($have)|_GNU_SOURCE|_FILE_OFFSET_BITS) " "$1" | sort
 }
 
 if autoconf --version >/dev/null 2>&1 && autoheader --version >/dev/null 2>&1
