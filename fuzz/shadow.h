@@ -399,14 +399,41 @@ shadow_transfer (call *c, uint64_t *bytes)
 }
 
 static long
+shadow_fiemap (call *c)
+{
+  struct fiemap map = { .fm_start = (uint64_t)c->ask.offs };
+
+  map.fm_length = c->ask.size ? c->ask.size : FIEMAP_MAX_OFFSET - map.fm_start;
+  return ioctl (c->fd[0], FS_IOC_FIEMAP, &map);
+}
+
+static long
+shadow_fxattr (call *c, uint64_t *bytes)
+{
+  int fd = c->fd[0];
+  char buf[4096];
+  long res;
+
+  switch (c->kind->type)
+    {
+    case EIO_FSETXATTR:
+      return fsetxattr (fd, "user.a", c->data, c->ask.size, (int)c->ask.int2);
+    case EIO_FREMOVEXATTR: return fremovexattr (fd, "user.a");
+    case EIO_FGETXATTR: res = fgetxattr (fd, "user.a", buf, sizeof buf); break;
+    case EIO_FLISTXATTR: res = flistxattr (fd, buf, sizeof buf); break;
+    default: return shadow_transfer (c, bytes);
+    }
+  *bytes = res < 0 ? 0 : hash (2, buf, (size_t)res);
+  return res;
+}
+
+static long
 shadow_fd (call *c, uint64_t *bytes)
 {
   int fd = c->fd[0], fd2 = c->fd[1];
   const eio_req *q = &c->ask;
-  struct fiemap map = { .fm_extent_count = 0 };
   struct stat st;
   struct statvfs vfs;
-  char buf[4096];
   long res;
   int n = 0;
 
@@ -456,22 +483,9 @@ shadow_fd (call *c, uint64_t *bytes)
       return n ? fail (n) : 0;
     case EIO_CLONE: return ioctl (fd2, FICLONE, fd);
     case EIO_SPLICE: case EIO_TEE: return q->size ? fail (EINVAL) : 0;
-    case EIO_FIEMAP:
-      map.fm_start = (uint64_t)q->offs;
-      map.fm_length = q->size ? q->size : FIEMAP_MAX_OFFSET - map.fm_start;
-      return ioctl (fd, FS_IOC_FIEMAP, &map);
-    case EIO_FGETXATTR:
-    case EIO_FLISTXATTR:
-      res = c->kind->type == EIO_FGETXATTR
-              ? fgetxattr (fd, "user.a", buf, sizeof buf)
-              : flistxattr (fd, buf, sizeof buf);
-      *bytes = res < 0 ? 0 : hash (2, buf, (size_t)res);
-      return res;
-    case EIO_FSETXATTR:
-      return fsetxattr (fd, "user.a", c->data, q->size, (int)q->int2);
-    case EIO_FREMOVEXATTR: return fremovexattr (fd, "user.a");
+    case EIO_FIEMAP: return shadow_fiemap (c);
     case EIO_LINKFD: return shadow_linkfd (c);
-    default: return shadow_transfer (c, bytes);
+    default: return shadow_fxattr (c, bytes);
     }
 }
 
