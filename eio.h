@@ -196,7 +196,7 @@ enum {
   EIO_FLISTXATTR      = 73, /* int1 fd → as EIO_LISTXATTR */
   EIO_FREMOVEXATTR    = 74, /* int1 fd, name, int2 0 */
 
-  /* 75 to 110: paths */
+  /* Paths */
   EIO_ACCESS          = 75, /* path, int2 mode */
   EIO_LCHOWN          = 76, /* path, int2 uid, int3 gid */
   EIO_LUTIME          = 77, /* path, nv1 atime, nv2 mtime */
@@ -229,6 +229,8 @@ enum {
   EIO_COPY            = 97, /* path, ptr2 new path, int3 its wd, int1
                                EIO_COPY_* */
   EIO_MOVE            = 98, /* the same */
+
+  /* Locks */
   EIO_FLOCK           = 99, /* int1 fd, int2 LOCK_*, nv1 seconds that it may
                                wait (< 0: any) */
   EIO_LOCK            = 100, /* int1 fd, int2 F_RDLCK, F_WRLCK or F_UNLCK, offs
