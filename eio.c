@@ -3019,7 +3019,7 @@ etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
     {
       req->eio_t[2] = eio_sys_now ();
       if (!executed)
-        req->eio_timed = 0;
+        ecb_store_relaxed (req->eio_timed, 0); /* etp_find_slow looks at it */
     }
   if (w)
     {
@@ -4605,7 +4605,8 @@ etp_find_slow (etp_pool *pool, unsigned long long now)
       X_LOCK (crew->reqlock);
       for (w = crew->workers; w && !slow; w = w->next)
         if (w->serving == pool && (req = ecb_load_relaxed (w->req))
-            && req->eio_timed & ETP_RUN_TIME && !req->eio_reported
+            && ecb_load_relaxed (req->eio_timed) & ETP_RUN_TIME
+            && !req->eio_reported
             && eio__elapsed (req->eio_t[1], now) > pool->slow)
           slow = req;
       X_UNLOCK (crew->reqlock);
@@ -8929,7 +8930,7 @@ eio__begin_lock (eio_req *req)
     return 1;
   if (req->nv1 != req->nv1)
     return 0;
-  req->eio_timed |= ETP_LOCK_TIME;
+  ecb_store_relaxed (req->eio_timed, req->eio_timed | ETP_LOCK_TIME);
   req->eio_t[2] = req->nv1 < 0 ? 0 : eio_sys_now () + eio_sys_ns (req->nv1);
   req->eio_frame = 0;
   eio__look_for_locks (req);

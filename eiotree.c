@@ -1842,22 +1842,22 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
  *****************************************************************************/
 
 /* If descriptors have run out: what can be closed is, and less will be in
- * flight from now on. Returns 0 if it is of no use to try again. */
+ * flight from now on. Others that have ended meanwhile may have had them, as
+ * long as there may be others. Returns 0 if it is of no use to try again. */
 static int
 eio__tree_retry (eio__tree *tree, int error)
 {
-  int freed = tree->ngarbage > 0;
+  int useful = tree->ngarbage || tree->limit > 1;
 
   if (!eio__tree_is_starved (error))
     return 0;
-  tree->may_open = tree->nopen / 2;
+  tree->may_open = tree->running ? tree->nopen / 2 : 0;
   while (tree->nopen > tree->may_open && eio__tree_evict (tree))
-    freed = 1;
+    useful = 1;
   while (tree->ngarbage)
     close (tree->garbage[--tree->ngarbage]);
-  if (tree->running)
-    tree->limit = tree->running;
-  return tree->running || (freed && ++tree->starved < EIO__TREE_RETRIES);
+  tree->limit = tree->running ? tree->running : 1;
+  return tree->running || (useful && ++tree->starved < EIO__TREE_RETRIES);
 }
 
 /* Entries, too, are tried again, as long as that is of use. */
