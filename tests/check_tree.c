@@ -732,13 +732,13 @@ make_rich_tree (void)
   ck_assert_int_eq (mkfifoat (base, "t/fifo", 0640), 0);
   ck_assert_int_eq (fchmodat (base, "t/fifo", 0604, 0), 0);
   ck_assert_int_eq (fchmodat (base, "t/-rf", 04755, 0), 0);
-  ck_assert_int_eq (fchmodat (base, "t/a/*", 0, 0), 0);
+  ck_assert_int_eq (fchmodat (base, "t/a/*", geteuid () ? 0400 : 0, 0), 0);
   ck_assert_int_eq (utimensat (base, "t/link", times, AT_SYMLINK_NOFOLLOW),
                     0);
   ck_assert_int_eq (utimensat (base, "t/-rf", times, 0), 0);
   ck_assert_int_eq (utimensat (base, "t/a/b", times, 0), 0);
   ck_assert_int_eq (utimensat (base, "t/a", times, 0), 0);
-  ck_assert_int_eq (fchmodat (base, "t/a", 0555, 0), 0);
+  ck_assert_int_eq (fchmodat (base, "t/a", geteuid () ? 0755 : 0555, 0), 0);
   ck_assert_int_eq (utimensat (base, "t", times, 0), 0);
 }
 
@@ -931,8 +931,10 @@ static void
 copy_as_user (void)
 {
   struct stat st;
+  int mine;
 
   base = open (".", O_RDONLY | O_DIRECTORY);
+  mine = !fstat (base, &st) && st.st_uid == geteuid ();
   make_dir ("open/t");
   make_file ("open/t/file");
   make_dir ("open/t/shut");
@@ -949,13 +951,14 @@ copy_as_user (void)
   fails (EACCES, eio_mvtree ("open/t", "open/u", 0, 0, TREE));
   ck_assert (exists ("open/t/file"));
   fault.far = 0;
-  fails (EACCES, eio_mvtree ("open/t", "t", 0, 0, TREE));
+  if (!mine)
+    fails (EACCES, eio_mvtree ("open/t", "t", 0, 0, TREE));
 
   gives (0, eio_cptree ("suid", "open/s", EIO_COPY_ARCHIVE, 0, TREE));
   ck_assert_int_eq (fstatat (base, "open/s/x", &st, 0), 0);
-  ck_assert_uint_eq (st.st_mode & 07777, geteuid () == NOBODY ? 0755 : 06755);
+  ck_assert_uint_eq (st.st_mode & 07777, mine ? 06755 : 0755);
   ck_assert_int_eq (fstatat (base, "open/s/fifo", &st, 0), 0);
-  ck_assert_uint_eq (st.st_mode & 07777, geteuid () == NOBODY ? 0644 : 06644);
+  ck_assert_uint_eq (st.st_mode & 07777, mine ? 06644 : 0644);
   ck_assert (exists ("open/s/link"));
   close (base);
 }
@@ -1451,10 +1454,13 @@ append (void)
   append_to ("t/file");
 }
 
-/* To what has two names. */
+/* To what has two names, unless the other has gone. */
+static int has_both;
+
 static void
 append_to_same (void)
 {
+  has_both = exists ("t/empty/same");
   append_to ("t/a/b/same");
 }
 
@@ -1543,7 +1549,8 @@ check_act (int kind, void (*act) (void))
     return;
   ck_assert (act != append || has_appended ("file"));
   ck_assert (act != append_to_same
-             || (has_appended ("a/b/same") && has_appended ("empty/same")));
+             || (has_appended ("a/b/same")
+                 && (!has_both || has_appended ("empty/same"))));
   ck_assert (act != overwrite || is_overwritten (base, "t/a/b/same")
              || is_overwritten (base, "t/empty/same")
              || is_overwritten (target, "u/a/b/same")
@@ -1918,7 +1925,7 @@ START_TEST (few_descriptors)
     }
   few.rlim_cur = (rlim_t)count_fds () + 8;
   setrlimit (RLIMIT_NOFILE, &few);
-  for (spare = 12; spare < 20; ++spare)
+  for (spare = 16; spare < 24; ++spare)
     {
       few.rlim_cur = (rlim_t)count_fds () + (rlim_t)spare;
       setrlimit (RLIMIT_NOFILE, &few);
