@@ -131,7 +131,8 @@ static void
 execute (eio_req *req)
 {
   item *it = req->data;
-  if (++executing > allowed)
+  int before = allowed, n = ++executing;
+  if (n > before && n > allowed) /* either may have changed by now */
     exceeded = 1;
   ++it->executed;
   if (it->self_cancels)
