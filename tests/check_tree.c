@@ -1925,7 +1925,7 @@ START_TEST (few_descriptors)
     }
   few.rlim_cur = (rlim_t)count_fds () + 8;
   setrlimit (RLIMIT_NOFILE, &few);
-  for (spare = 16; spare < 24; ++spare)
+  for (spare = 20; spare < 28; ++spare)
     {
       few.rlim_cur = (rlim_t)count_fds () + (rlim_t)spare;
       setrlimit (RLIMIT_NOFILE, &few);
