@@ -5038,6 +5038,13 @@ eio__new_wd (const eio_req *req)
   return (eio_wd)req->int3;
 }
 
+static int
+eio__fail (int error)
+{
+  errno = error;
+  return -1;
+}
+
 /* Closes fd, leaves errno alone. */
 static void
 eio__close_quietly (int fd)
@@ -6450,6 +6457,8 @@ eio__truncate (eio_req *req)
     return truncate (req->ptr1, req->offs);
   if (!EIO__O_NOTHING)
     return eio__truncate_absolute (req);
+  if (req->offs < 0)
+    return eio__fail (EINVAL); /* whatever path, as truncate does */
 
   fd = openat (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
   if (fd < 0)
@@ -7518,13 +7527,6 @@ eio__fremovexattr (eio_req *req)
 }
 
 /* --- requests 75 to 110: paths ------------------------------------------- */
-
-static int
-eio__fail (int error)
-{
-  errno = error;
-  return -1;
-}
 
 static eio_ssize_t
 eio__access (eio_req *req)

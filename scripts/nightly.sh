@@ -93,8 +93,8 @@ do
 done
 
 echo "== fuzzing for ${FUZZ:-600} s each ($SECONDS s)"
-run fuzz env top_builddir="$tmp/build/obj" EIO_FUZZ_SECONDS="${FUZZ:-600}" \
-  EIO_FUZZ_CORPUS="$FUZZ_CORPUS" EIO_FUZZ_ARTIFACTS="$FUZZ_ARTIFACTS" \
+run fuzz env top_builddir="$tmp/build/obj" EIO_FUZZ_SEED=0 \
+  EIO_FUZZ_SECONDS="${FUZZ:-600}" EIO_FUZZ_CORPUS="$FUZZ_CORPUS" EIO_FUZZ_ARTIFACTS="$FUZZ_ARTIFACTS" \
   tests/test_fuzz.sh
 tail -n 3 "$tmp/out"
 

@@ -4,7 +4,8 @@
 
 # The fuzzing targets find nothing: with clang and libFuzzer, under the address
 # and undefined-behaviour sanitizers, in EIO_FUZZ_SECONDS seconds each (5) from
-# the corpus on; with other compilers, in the corpus.  What fails is left in
+# the corpus on, by the random numbers that EIO_FUZZ_SEED begins (1; 0: others
+# each time); with other compilers, in the corpus.  What fails is left in
 # EIO_FUZZ_ARTIFACTS (here), and EIO_FUZZ_CORPUS, if set, is a directory whose
 # api and names get what is new.
 
@@ -54,7 +55,8 @@ fuzz ()
     -fno-sanitize-recover=undefined >"$tmp/log" 2>&1 || return 2
   mkdir -p "$corpus/$2"
   ASAN_OPTIONS=quarantine_size_mb=32:$ASAN_OPTIONS \
-    "$tmp/$1" -max_total_time="$seconds" -max_len=1024 -timeout=60 \
+    "$tmp/$1" -seed="${EIO_FUZZ_SEED:-1}" -max_total_time="$seconds" \
+    -max_len=1024 -timeout=60 \
     -artifact_prefix="$artifacts/$1-" "$corpus/$2" \
     "$top_srcdir/fuzz/corpus/$2" >"$tmp/log" 2>&1
 }
