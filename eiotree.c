@@ -303,6 +303,7 @@ struct eio__tree
   eio__treedir *newest, *oldest;        /* that are open */
   eio__treefile *files; /* workers add to it */
   eio__treebatch *waiting; /* for files that others are making */
+  unsigned int nwaiting;   /* so many, whose directories are open */
   unsigned int round; /* so many jobs have made such files */
   uint64_t *marks; /* a hash table: of what was copied; workers read it when
                       no more are added */
@@ -1552,17 +1553,19 @@ eio__tree_feed_dir (eio__tree *tree, eio__treedir **stack)
   eio__tree_submit (tree, job);
 }
 
-/* Directories that have been begun come first: each has a stream open. */
+/* Of directories, those that have been begun come first: each has a stream
+ * open; and before all, if descriptors have run out. */
 static void
 eio__tree_feed (eio__tree *tree)
 {
   while (tree->idle && tree->running < tree->limit
          && !eio__tree_is_over (tree))
-    if (tree->slices)
+    if (tree->slices && !(tree->starved && tree->reading))
       eio__tree_feed_slice (tree);
     else if (tree->reading)
       eio__tree_feed_dir (tree, &tree->reading);
-    else if (tree->todo && !eio__tree_has_to_wait (tree, tree->todo))
+    else if (tree->todo && tree->nwaiting < EIO__TREE_MAXREQ
+             && !eio__tree_has_to_wait (tree, tree->todo))
       eio__tree_feed_dir (tree, &tree->todo);
     else
       break;
@@ -1722,6 +1725,7 @@ eio__tree_put_back (eio__tree *tree, eio__treebatch *batch)
     {
       batch->next = tree->waiting;
       tree->waiting = batch;
+      ++tree->nwaiting;
     }
   batch->starved = 0;
   return 1;
@@ -1733,6 +1737,7 @@ eio__tree_wake (eio__tree *tree)
   eio__treebatch *batch;
 
   ++tree->round;
+  tree->nwaiting = 0;
   while ((batch = tree->waiting))
     {
       tree->waiting = batch->next;
@@ -1843,9 +1848,10 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
 
 /* If descriptors have run out: what can be closed is, and less will be in
  * flight from now on. Others that have ended meanwhile may have had them, as
- * long as there may be others. Returns 0 if it is of no use to try again. */
+ * long as there may be others; and directories that are read to their end
+ * need less. Returns 0 if it is of no use to try again. */
 static int
-eio__tree_retry (eio__tree *tree, int error)
+eio__tree_retry (eio__tree *tree, const eio__treedir *dir, int error)
 {
   int useful = tree->ngarbage || tree->limit > 1;
 
@@ -1857,7 +1863,11 @@ eio__tree_retry (eio__tree *tree, int error)
   while (tree->ngarbage)
     close (tree->garbage[--tree->ngarbage]);
   tree->limit = tree->running ? tree->running : 1;
-  return tree->running || (useful && ++tree->starved < EIO__TREE_RETRIES);
+  if (tree->running)
+    return 1;
+  if (tree->reading || dir->stream)
+    tree->starved = 0, useful = 1;
+  return ++tree->starved < EIO__TREE_RETRIES && useful;
 }
 
 /* Entries, too, are tried again, as long as that is of use. */
@@ -1869,7 +1879,7 @@ eio__tree_retry_entries (eio__tree *tree, eio__treejob *job)
 
   if (!job->starved)
     return;
-  again = eio__tree_retry (tree, job->starved);
+  again = eio__tree_retry (tree, job->dir, job->starved);
   job->batch->starved |= again;
   for (i = job->from; i < job->to; ++i)
     {
@@ -1919,7 +1929,7 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
   if (batch)
     eio__tree_add_batch (tree, batch);
 
-  if (job->error && !batch && eio__tree_retry (tree, job->error))
+  if (job->error && !batch && eio__tree_retry (tree, dir, job->error))
     {
       eio__tree_push (tree, dir, EIO__TREE_READ);
       return;
@@ -1972,7 +1982,7 @@ eio__tree_end_leave (eio__tree *tree, eio__treejob *job)
 {
   eio__treedir *dir = job->dir;
 
-  if (job->lost || (job->error && eio__tree_retry (tree, job->error)))
+  if (job->lost || (job->error && eio__tree_retry (tree, dir, job->error)))
     {
       dir->lost |= (unsigned char)job->lost;
       eio__tree_push (tree, dir, EIO__TREE_LEAVE);

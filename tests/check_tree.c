@@ -1940,6 +1940,36 @@ START_TEST (few_descriptors)
 }
 END_TEST
 
+/* Directories that are half read keep their streams open, unless these are in
+ * the way of what is in them. */
+START_TEST (half_read)
+{
+  struct rlimit before, few;
+  char path[20];
+  int i, spare;
+
+  make_dir ("t");
+  for (i = 0; i < 9; ++i)
+    {
+      snprintf (path, sizeof path, "t/%d", i);
+      make_wide (path, 300);
+    }
+  getrlimit (RLIMIT_NOFILE, &before);
+  few = before;
+  for (spare = 20; spare < 32; spare += 3)
+    {
+      few.rlim_cur = (rlim_t)count_fds () + (rlim_t)spare;
+      setrlimit (RLIMIT_NOFILE, &few);
+      gives (0, eio_cptree ("t", "u", 0, 0, TREE));
+      walks ("u", 0, 0, 0);
+      ck_assert_int_eq (seen.entries, 1 + 9 * 301);
+      gives (0, eio_rmtree ("u", 0, 0, TREE));
+    }
+  setrlimit (RLIMIT_NOFILE, &before);
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+}
+END_TEST
+
 START_TEST (no_memory)
 {
   int n, fds, kind, fine;
@@ -2277,6 +2307,7 @@ main (void)
   tcase_add_test (tc, wide);
   tcase_add_test (tc, paths_lead_to_entries);
   tcase_add_test (tc, few_descriptors);
+  tcase_add_test (tc, half_read);
   tcase_add_test (tc, no_memory);
   tcase_add_test (tc, no_memory_for_errors);
   tcase_add_test (tc, cancelled);
