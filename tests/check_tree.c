@@ -40,6 +40,7 @@ static int without_types;    /* entries do not tell theirs */
 static int without_renameat2;
 static ino_t mounted;        /* a directory that is on a device of its own */
 static unsigned may_be_open; /* directories of a tree, or 0 */
+static atomic_int holds;     /* so many copies of files wait in the middle */
 
 static int
 stumble (const char *call)
@@ -54,6 +55,14 @@ stumble (const char *call)
     fault.act ();
   errno = fault.error ? fault.error : saved;
   return fault.error;
+}
+
+static int
+stumble_copying (void)
+{
+  if (holds && holds-- > 0)
+    take (&let_go);
+  return stumble ("eio_copy_fd_sync");
 }
 
 static int
@@ -113,7 +122,7 @@ stat_mount (int fd, struct stat *st)
 #define close(fd) \
   (stumble ("close") ? (void)(close) (fd), -1 : (close) (fd))
 #define eio_copy_fd_sync(...) \
-  (stumble ("eio_copy_fd_sync") ? -1 : eio_copy_fd_sync (__VA_ARGS__))
+  (stumble_copying () ? -1 : eio_copy_fd_sync (__VA_ARGS__))
 #include "eiotree.c"
 #undef openat
 #undef fstat
@@ -888,6 +897,41 @@ START_TEST (copy_names)
 
   gives (0, eio_cptree ("t", "v", EIO_COPY_OWNER | EIO_COPY_TIMES, 0, TREE));
   ck_assert_int_eq (names ("v/-rf"), 1);
+}
+END_TEST
+
+/* While the first copy is under way, the other names wait; the directories
+ * that these are in are open, and so others are not begun. */
+START_TEST (copy_waits_for_names)
+{
+  enum { NAMES = 60 };
+  char path[20];
+  int i, fds;
+
+  make_dir ("t");
+  make_file ("of");
+  for (i = 0; i < NAMES; ++i)
+    {
+      snprintf (path, sizeof path, "t/%d", i);
+      make_dir (path);
+      snprintf (path, sizeof path, "t/%d/same", i);
+      make_name ("of", path);
+    }
+  prepare_stays ();
+  holds = 1;
+  fds = count_fds ();
+  eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 0, TREE);
+  while (holds || eio_nreqs () > 2) /* the tree, and the first copy */
+    {
+      host_wait (10);
+      eio_poll ();
+    }
+  fds = count_fds () - fds;
+  give (&let_go, 1);
+  host_drain ();
+  ck_assert_int_eq (got.result, 0);
+  ck_assert_int_eq (names ("u/0/same"), NAMES);
+  ck_assert_msg (fds > 6 && fds < NAMES, "%d descriptors", fds);
 }
 END_TEST
 
@@ -2280,6 +2324,7 @@ main (void)
   tcase_add_test (tc, copy_set_ids);
   tcase_add_test (tc, copy_nothing);
   tcase_add_test (tc, copy_names);
+  tcase_add_test (tc, copy_waits_for_names);
   tcase_add_test (tc, copy_many_names);
   tcase_add_test (tc, copy_no_names);
   tcase_add_test (tc, copy_what_may_be);
