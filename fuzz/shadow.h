@@ -448,7 +448,7 @@ shadow_fd (call *c, uint64_t *bytes)
     case EIO_FCNTL: return fcntl (fd, (int)q->int2, 0);
     case EIO_IOCTL:
       res = ioctl (fd, (unsigned long)q->int2, &n);
-      *bytes = (uint64_t)n;
+      *bytes = (unsigned)n;
       return res;
     case EIO_READAHEAD: return readahead (fd, q->offs, q->size);
     case EIO_SENDFILE:
