@@ -472,7 +472,7 @@ int
 main (void)
 {
   Suite *suite = suite_create ("latch");
-  TCase *tc = add_case (suite, "latch", 60, 0, 0);
+  TCase *tc = add_case (suite, "latch", 300, 0, 0);
 
   tcase_add_test (tc, first_that_enters_owns_it);
   tcase_add_test (tc, second_that_enters_makes_it_shared);

@@ -729,7 +729,7 @@ add_frozen (Suite *suite)
 static void
 add_loads (Suite *suite)
 {
-  TCase *tc = add_case (suite, "loads", 60, host_start, 0);
+  TCase *tc = add_case (suite, "loads", 300, host_start, 0);
   tcase_add_loop_test (tc, host_that_polls_when_told_gets_everything, 0,
                        LENGTH (loads));
   tcase_add_loop_test (tc, host_that_polls_unasked_gets_everything, 0,

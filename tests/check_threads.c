@@ -768,6 +768,7 @@ jump_out (eio_req *req)
  * never return, is announced. */
 START_TEST (poll_that_is_faster_than_the_signal_announces_itself)
 {
+  eio_set_max_parallel (1);
   before_signal_there = wait_for_the_test;
   eio_nop (0, jump_out, 0);
   eio_nop (0, count, 0);
