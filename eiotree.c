@@ -95,6 +95,15 @@ enum
   EIO__TREE_UP /* only reach the parent again */
 };
 
+/* How far the end of a directory is. */
+enum
+{
+  EIO__TREE_INSIDE,
+  EIO__TREE_LEFT,   /* or it has vanished */
+  EIO__TREE_TOLD,   /* entry knows that, if it wants to */
+  EIO__TREE_CLIMBED /* its parent has been reached again, or cannot be */
+};
+
 typedef struct eio__tree eio__tree;
 typedef struct eio__treedir eio__treedir;
 typedef struct eio__treebatch eio__treebatch;
@@ -139,7 +148,7 @@ struct eio__treedir
   unsigned char entered; /* kind->enter has succeeded */
   unsigned char opened; /* it has been */
   unsigned char listed; /* to the end */
-  unsigned char left;   /* 1: it is; 2: entry knows; 3: UP has been tried */
+  unsigned char end;    /* EIO__TREE_INSIDE ... */
   unsigned char failed; /* something in it */
   unsigned char link;   /* a link led here, or may have */
   unsigned char lost;   /* ".." does not lead to the parent */
@@ -1810,15 +1819,15 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
     {
       eio__treedir *parent = dir->parent;
 
-      if (!dir->left && tree->kind->leave
+      if (dir->end < EIO__TREE_LEFT && tree->kind->leave
           && (tree->kind->leaves_open ? dir->opened : !dir->failed))
         {
           eio__tree_push (tree, dir, EIO__TREE_LEAVE);
           return;
         }
-      if (dir->left < 2 && tree->postorder)
+      if (dir->end < EIO__TREE_TOLD && tree->postorder)
         {
-          dir->left = 2;
+          dir->end = EIO__TREE_TOLD;
           ++dir->jobs; /* entry may poll */
           eio__tree_tell_left (tree, dir);
           --dir->jobs;
@@ -1826,9 +1835,10 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
         }
       if ((parent->kids > 1 || tree->kind->leaves_open)
           && !eio__tree_is_open (tree, parent)
-          && !parent->climbs && dir->fds.at[0] >= 0 && dir->left < 3)
+          && !parent->climbs && dir->fds.at[0] >= 0
+          && dir->end < EIO__TREE_CLIMBED)
         {
-          dir->left = 3;
+          dir->end = EIO__TREE_CLIMBED;
           eio__tree_push (tree, dir, EIO__TREE_UP);
           return;
         }
@@ -1936,7 +1946,7 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
     }
   if (job->error == ENOENT && !batch
       && (dir != tree->root || tree->sides == 1))
-    dir->left = 1; /* it has vanished */
+    dir->end = EIO__TREE_LEFT; /* it has vanished */
   else if (job->error)
     eio__tree_fail (tree, dir, job->error);
   else if (job->foreign && tree->kind->foreign_error)
@@ -1998,7 +2008,7 @@ eio__tree_end_leave (eio__tree *tree, eio__treejob *job)
     {
       if (job->error && job->error != ENOENT)
         eio__tree_fail (tree, dir, job->error);
-      dir->left = 1;
+      dir->end = EIO__TREE_LEFT;
     }
 }
 
