@@ -137,6 +137,7 @@ case $1 in
     finds STOP_WAKES_ONE $crowd
     finds NO_JOIN $halt
     finds NO_STALL $lonely
+    finds FAILURE_SILENT $refuse
     finds DONE_FIRST $told
     finds NO_SECOND_LOOK $told
     finds LOOK_BEFORE_PUSH $told

@@ -182,10 +182,12 @@ inline etp_start_failed ()
 {
   atomic {
     nworkers--;
+#ifndef BAD_FAILURE_SILENT
     if
     :: nidle -> etp_summon_locked (1)
     :: else
     fi;
+#endif
     used[fresh_w] = 0;
     start_failed = 1;
     stalls = (!nworkers && limit && len (req_queue));
@@ -257,9 +259,12 @@ inline etp_act ()
      nworkers++;
 #endif
      etp_new_worker ();
+     /* The guard is needed: etp_create_thread begins with a loop, whose `else'
+      * spin would take for one to `refusals'. */
      if
      :: refusals -> refusals--; etp_start_failed ()
-     :: etp_create_thread ();
+     :: true ->
+        etp_create_thread ();
         if
         :: stalled -> etp_end_stall ()
         :: else
