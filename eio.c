@@ -175,6 +175,9 @@
 #if HAVE_SENDFILE && defined __linux__
 # include <sys/sendfile.h>
 #endif
+#if HAVE_DL_ITERATE_PHDR && defined SYNC_FILE_RANGE_WRITE
+# include <link.h>
+#endif
 #ifdef __linux__
 # include <sys/eventfd.h>
 # include <sys/vfs.h>
@@ -980,6 +983,61 @@ eio_sys_leave (eio_sys_latch *latch)
     }
   else
     ecb_store_release (latch->locked, 0);
+}
+
+/* Bytes that static TLS takes of each thread's stack; more than that, where
+ * what has TLS was loaded by dlopen. */
+#if HAVE_DL_ITERATE_PHDR && defined SYNC_FILE_RANGE_WRITE
+static int
+eio_sys_add_tls (struct dl_phdr_info *object, size_t size, void *sum)
+{
+  int i;
+
+  (void)size;
+  for (i = 0; i < object->dlpi_phnum; ++i)
+    if (object->dlpi_phdr[i].p_type == PT_TLS)
+      *(size_t *)sum += object->dlpi_phdr[i].p_memsz
+                        + object->dlpi_phdr[i].p_align;
+  return 0;
+}
+
+/* Asked once a process: the child of a fork may have inherited a linker that
+ * is locked for ever. */
+static size_t
+eio_sys_tls_size (void)
+{
+  static size_t known; /* plus 1 */
+  size_t size = ecb_load_relaxed (known);
+
+  if (!size)
+    {
+      size = 1;
+      dl_iterate_phdr (eio_sys_add_tls, &size);
+      ecb_store_relaxed (known, size);
+    }
+  return size - 1;
+}
+#else
+static size_t
+eio_sys_tls_size (void)
+{
+  return 0;
+}
+#endif
+
+/* What to ask for, so that a thread has a stack of that size. glibc takes
+ * static TLS from it, and may leave less than a page: there a worker crashes
+ * at once. */
+static size_t
+eio_sys_stack_size (size_t size)
+{
+  size_t tls = eio_sys_tls_size ();
+
+#ifdef PTHREAD_STACK_MIN
+  if (size < (size_t)PTHREAD_STACK_MIN)
+    size = (size_t)PTHREAD_STACK_MIN;
+#endif
+  return size + tls < size ? size : size + tls;
 }
 
 static long
@@ -2741,14 +2799,15 @@ etp_new_worker (etp_pool *pool)
   return w ? w : etp_make_worker (pool);
 }
 
-/* Systems refuse stacks that are too small for the static TLS of the program
- * by EINVAL; then a larger one, and at last the default. */
+/* Systems refuse stacks that are too small for them by EINVAL; then a larger
+ * one, and at last the default. */
 static int
 etp_create_thread (etp_pool *pool, etp_worker *w, void *(*proc) (void *))
 {
   size_t wish = ecb_load_relaxed (pool->wishes.stack_size);
   size_t size = wish ? wish : (size_t)(EIO_STACKSIZE);
-  const size_t sizes[] = { size, 2 * size, 0 };
+  const size_t sizes[]
+    = { eio_sys_stack_size (size), eio_sys_stack_size (2 * size), 0 };
   int i = ecb_load_relaxed (pool->stack_try);
   xthread_t tid;
 

@@ -775,8 +775,8 @@ unsigned int eio_get_idle_timeout (void);
 /* What workers that are started from now on are like; those that exist stay
  * as they are.  [any thread] */
 
-/* Bytes of stack; 0 (initially) means what the library was built with.  Where
- * the system refuses so few, they get more. */
+/* Bytes of stack, beside static TLS; 0 (initially) means what the library was
+ * built with.  Where the system refuses so few, they get more. */
 void eio_set_stack_size (size_t bytes);
 size_t eio_get_stack_size (void);
 

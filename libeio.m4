@@ -115,6 +115,17 @@ eio_check([HAVE_PRCTL_SET_NAME], [prctl with PR_SET_NAME],
   [[#include <sys/prctl.h>]],
   [[return prctl (PR_SET_NAME, "name", 0, 0, 0)]])
 
+dnl What is loaded, which says how much of each stack is thread-local storage.
+eio_check([HAVE_DL_ITERATE_PHDR], [dl_iterate_phdr],
+  [[#include <link.h>
+static int
+add (struct dl_phdr_info *object, size_t size, void *sum)
+{
+  return *(size_t *)sum += size * object->dlpi_phnum;
+}]],
+  [[size_t sum = 0;
+  return dl_iterate_phdr (add, &sum) && PT_TLS]])
+
 dnl POSIX 2024: says whether close leaves the descriptor open on EINTR.
 eio_check([HAVE_POSIX_CLOSE], [posix_close],
   [[#include <unistd.h>]],

@@ -1053,13 +1053,16 @@ END_TEST
  * Stacks                                                                    *
  *****************************************************************************/
 
-#define SMALL ((size_t)EIO_STACKSIZE)
-
 static size_t
 first_size (void)
 {
-  return SMALL < (size_t)PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN
-                                           : SMALL;
+  return eio_sys_stack_size (EIO_STACKSIZE);
+}
+
+static size_t
+second_size (void)
+{
+  return eio_sys_stack_size (2 * (size_t)EIO_STACKSIZE);
 }
 
 /* Four workers; the first needed that many attempts, each other one. */
@@ -1089,16 +1092,16 @@ START_TEST (twice_the_stack_is_tried_and_remembered)
 {
   least_stack = first_size () + 1;
   expect_attempts (2);
-  ck_assert_uint_eq (sizes_asked[1], 2 * first_size ());
+  ck_assert_uint_eq (sizes_asked[1], second_size ());
 }
 END_TEST
 
 START_TEST (default_stack_is_tried_and_remembered)
 {
-  least_stack = 2 * first_size () + 1;
+  least_stack = second_size () + 1;
   ck_assert_uint_gt (default_stack_size (), least_stack);
   expect_attempts (3);
-  ck_assert_uint_eq (sizes_asked[1], 2 * first_size ());
+  ck_assert_uint_eq (sizes_asked[1], second_size ());
   ck_assert_uint_eq (sizes_asked[2], default_stack_size ());
 }
 END_TEST
@@ -1139,6 +1142,48 @@ START_TEST (stack_is_never_smaller_than_the_system_allows)
   ck_assert_int_eq (attempts, 1);
   ck_assert_uint_ge (sizes_asked[0], (size_t)PTHREAD_STACK_MIN);
   ck_assert_uint_lt (sizes_asked[0], default_stack_size ());
+}
+END_TEST
+
+/* The stack of each thread holds this, too. */
+static __thread char tls[65536];
+
+/* Goes down that far, and says how much that was. */
+static ssize_t ecb_noinline
+descend (size_t depth)
+{
+  char page[2048];
+  ssize_t res;
+
+  memset (page, 1, sizeof page);
+  res = depth < sizeof page ? 0 : descend (depth - sizeof page);
+  return res + (ssize_t)sizeof page * page[depth % sizeof page];
+}
+
+static size_t depth;
+
+static void
+use_stack (eio_req *req)
+{
+  memset (tls, 1, sizeof tls);
+  req->result = descend (depth);
+}
+
+/* What static TLS takes of a stack is not the worker's part of it: with any
+ * size that is asked for, nearly all of it can be used. */
+START_TEST (static_tls_is_beside_the_stack)
+{
+  enum { STEP = 4096, SPARE = 16384 }; /* guard, libc, our own frames */
+  size_t size = (size_t)(_i + 1) * STEP;
+  outcome o = { 0 };
+
+  depth = size < SPARE || HAVE_SANITIZER ? 0 : size - SPARE;
+  eio_set_stack_size (size);
+  eio_custom (use_stack, 0, note, &o);
+  host_drain ();
+  ck_assert_int_eq (o.calls, 1);
+  ck_assert_int_ge (o.result, (ssize_t)depth);
+  ck_assert_int_eq (created, 1);
 }
 END_TEST
 
@@ -1249,6 +1294,11 @@ add_stacks (Suite *suite)
   tcase_add_test (tc, refusal_of_every_stack_is_no_thread_at_all);
   tcase_add_test (tc, lack_of_threads_is_not_taken_for_lack_of_stack);
   tcase_add_test (tc, stack_is_never_smaller_than_the_system_allows);
+#if HAVE_DL_ITERATE_PHDR
+  tcase_add_loop_test (tc, static_tls_is_beside_the_stack, 0, 40);
+#else
+  (void)static_tls_is_beside_the_stack;
+#endif
 }
 
 static void
