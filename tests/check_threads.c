@@ -1050,6 +1050,74 @@ START_TEST (res_queue_size_is_exact)
 END_TEST
 
 /*****************************************************************************
+ * Threads that have left, and are there                                     *
+ *****************************************************************************/
+
+static pthread_key_t at_exit;
+static sem_t may_exit;
+
+static void
+stay_at_exit (void *key)
+{
+  (void)key;
+  take (&may_exit);
+}
+
+static void
+stay_later (eio_req *req)
+{
+  execute (req);
+  ck_assert_int_eq (pthread_setspecific (at_exit, &at_exit), 0);
+}
+
+static int
+count_structs (void)
+{
+  etp_worker *w;
+  int n = 0;
+
+  X_LOCK (eio__default_pool->reqlock);
+  for (w = eio__default_pool->made; w; w = w->made_before)
+    ++n;
+  X_UNLOCK (eio__default_pool->reqlock);
+  return n;
+}
+
+/* Runs one request on a new worker, and returns that, which has left. */
+static etp_worker *
+run_and_leave (void (*feed) (eio_req *))
+{
+  submit (0)->feed = feed;
+  host_drain ();
+  wait_until (eio_nthreads () == 0);
+  return eio__default_pool->gone;
+}
+
+/* A host's destructor of thread-specific data holds a worker up that has left:
+ * its struct is nobody else's as long as the thread is there. */
+START_TEST (struct_is_the_threads_to_its_end)
+{
+  etp_worker *first, *second;
+
+  ck_assert_int_eq (pthread_key_create (&at_exit, stay_at_exit), 0);
+  sem_init (&may_exit, 0, 0);
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  first = run_and_leave (stay_later);
+  second = run_and_leave (execute);
+  ck_assert_ptr_ne (second, first);
+  ck_assert_int_eq (count_structs (), 2);
+  ck_assert (eio_sys_has_thread (first->id));
+
+  give (&may_exit, 1);
+  wait_until (!eio_sys_has_thread (first->id));
+  wait_until (!eio_sys_has_thread (second->id));
+  run_and_leave (execute);
+  ck_assert_int_eq (count_structs (), 2);
+}
+END_TEST
+
+/*****************************************************************************
  * Stacks                                                                    *
  *****************************************************************************/
 
@@ -1285,6 +1353,13 @@ add_embedder (Suite *suite)
 }
 
 static void
+add_leaving (Suite *suite)
+{
+  TCase *tc = add_case (suite, "leaving", 60, prepare, 0);
+  tcase_add_test (tc, struct_is_the_threads_to_its_end);
+}
+
+static void
 add_stacks (Suite *suite)
 {
   TCase *tc = add_case (suite, "stacks", 60, prepare, 0);
@@ -1317,6 +1392,7 @@ main (void)
   add_signals (suite);
   add_settings (suite);
   add_embedder (suite);
+  add_leaving (suite);
   add_stacks (suite);
   add_clocks (suite);
   return run_suite (suite);
