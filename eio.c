@@ -336,6 +336,8 @@ eio_sys_lacks (int zero, ...)
 /* Linux, where headers may be older than the kernel. */
 enum
 {
+  EIO__AT_EMPTY_PATH = 0x1000,
+  EIO__AT_STATX_DONT_SYNC = 0x4000,
   EIO__MADV_POPULATE_READ = 22,
   EIO__MADV_POPULATE_WRITE = 23,
   EIO__MCL_ONFAULT = 4,
@@ -566,6 +568,27 @@ eio_sys_has_cached (int fd, off_t offset, size_t length)
 #endif
 }
 
+/* The kernel's struct statx, which headers may lack, or have without its newer
+ * members. */
+typedef struct
+{
+  int64_t sec;
+  uint32_t nsec;
+  int32_t reserved;
+} eio_sys_statx_time;
+
+typedef struct
+{
+  uint32_t mask, blksize;
+  uint64_t attributes;
+  uint32_t nlink, uid, gid;
+  uint16_t mode, spare;
+  uint64_t ino, size, blocks, attributes_mask;
+  eio_sys_statx_time atime, btime, ctime, mtime;
+  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+  uint64_t mnt_id, spare2[13];
+} eio_sys_statx_buf;
+
 /* What fd is open on, as far as the kernel knows without asking a server. */
 typedef struct
 {
@@ -577,15 +600,16 @@ typedef struct
 static int
 eio_sys_get_kind (int fd, eio_sys_kind *kind)
 {
-#if defined __linux__ && defined STATX_TYPE && defined SYS_statx
-  struct statx st; /* libc's function may ask a server, if there is no statx */
+#if defined __linux__ && defined SYS_statx
+  /* Not libc's function, which may ask a server where there is no statx. */
+  eio_sys_statx_buf st;
 
-  if (syscall (SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-               STATX_TYPE | STATX_NLINK, &st))
+  if (syscall (SYS_statx, fd, "", EIO__AT_EMPTY_PATH | EIO__AT_STATX_DONT_SYNC,
+               EIO_STATX_TYPE | EIO_STATX_NLINK, &st))
     return -1;
-  kind->dev = st.stx_dev_major << 20 | st.stx_dev_minor;
-  kind->mode = st.stx_mode;
-  kind->nlink = st.stx_nlink;
+  kind->dev = st.dev_major << 20 | st.dev_minor;
+  kind->mode = st.mode;
+  kind->nlink = st.nlink;
   return 0;
 #else
   (void)fd, (void)kind;
@@ -1317,27 +1341,6 @@ eio_sys_writev2 (int fd, const struct iovec *iov, int n, off_t offset,
   return EIO_ENOSYS ();
 #endif
 }
-
-/* The kernel's struct statx, which headers may lack, or have without its newer
- * members. */
-typedef struct
-{
-  int64_t sec;
-  uint32_t nsec;
-  int32_t reserved;
-} eio_sys_statx_time;
-
-typedef struct
-{
-  uint32_t mask, blksize;
-  uint64_t attributes;
-  uint32_t nlink, uid, gid;
-  uint16_t mode, spare;
-  uint64_t ino, size, blocks, attributes_mask;
-  eio_sys_statx_time atime, btime, ctime, mtime;
-  uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
-  uint64_t mnt_id, spare2[13];
-} eio_sys_statx_buf;
 
 #if HAVE_STATX && defined __linux__ && defined SYS_statx
 static struct timespec
@@ -7096,7 +7099,6 @@ eio__statx (eio_req *req)
 static eio_ssize_t
 eio__fstatx (eio_req *req)
 {
-  enum { EIO__AT_EMPTY_PATH = 0x1000 };
   ssize_t res;
 
   if (req->int1 < 0)
