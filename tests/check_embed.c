@@ -863,6 +863,8 @@ START_TEST (the_library_starts_anew_in_an_atfork_handler)
   eio_req req = { 0 };
   int status = -1;
   pid_t pid;
+  if (!child_may_start_threads ())
+    return;
   host_start ();
   X_THREAD_ATFORK (on_prepare, on_parent, on_child);
   eio_nop (&req);

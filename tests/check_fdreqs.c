@@ -77,10 +77,12 @@ PLAIN (ssize_t, preadv, preadv, (int fd, const struct iovec *v, int n,
                                  off_t o), (fd, v, n, o))
 PLAIN (ssize_t, pwritev, pwritev, (int fd, const struct iovec *v, int n,
                                    off_t o), (fd, v, n, o))
+#ifdef RWF_NOWAIT /* where they are used */
 PLAIN (ssize_t, preadv2, preadv2, (int fd, const struct iovec *v, int n,
                                    off_t o, int f), (fd, v, n, o, f))
 PLAIN (ssize_t, pwritev2, pwritev2, (int fd, const struct iovec *v, int n,
                                      off_t o, int f), (fd, v, n, o, f))
+#endif
 PLAIN (int, madvise, madvise, (void *addr, size_t size, int how),
        (addr, size, how))
 PLAIN (int, munlock, munlock, (const void *addr, size_t size), (addr, size))
@@ -1413,6 +1415,14 @@ map_pages (int n)
   return p;
 }
 
+/* Systems keep the lowest addresses free.  (A hole elsewhere is soon filled,
+ * by musl's malloc for one.) */
+static void *
+nowhere (void)
+{
+  return (void *)eio_sys_page_size ();
+}
+
 START_TEST (madvise_spares_the_neighbours)
 {
   size_t page = eio_sys_page_size ();
@@ -1431,9 +1441,8 @@ START_TEST (madvise_spares_the_neighbours)
   ck_assert_int_eq (p[2 * page], 'x');
   agrees (madvise (p, page, 12345), eio_madvise (p, page, 12345, KEEP));
   fails (ENOMEM, eio_madvise (p, (size_t)-1, MADV_WILLNEED, KEEP));
-  munmap (p + page, page);
-  agrees (madvise (p, 3 * page, MADV_WILLNEED),
-          eio_madvise (p, 3 * page, MADV_WILLNEED, KEEP));
+  agrees (madvise (nowhere (), page, MADV_WILLNEED),
+          eio_madvise (nowhere (), page, MADV_WILLNEED, KEEP));
   arm (F_madvise, ENOSYS, 0, 1);
   fails (ENOSYS, eio_madvise (p, page, MADV_NORMAL, KEEP));
   munmap (p, 3 * page);
@@ -1527,8 +1536,7 @@ START_TEST (locked_memory_is_unlocked)
   gives (0, eio_munlockall (KEEP));
   ck_assert_int_eq (locked (), 0);
   fails (ENOMEM, eio_munlock (p, (size_t)-1, KEEP));
-  munmap (p + page, page);
-  fails (ENOMEM, eio_munlock (p, 4 * page, KEEP));
+  fails (ENOMEM, eio_munlock (nowhere (), page, KEEP));
   arm (F_munlockall, ENOSYS, 0, 1);
   fails (ENOSYS, eio_munlockall (KEEP));
   munmap (p, 4 * page);

@@ -501,7 +501,9 @@ START_TEST (answers_at_once_are_counted)
   give (&let_go, 1);
   host_drain ();
   tells (21, 21 - inlined, 0);
+#ifdef RWF_NOWAIT /* else the reads were not */
   ck_assert_uint_ge (inlined, 1);
+#endif
   times (20 - inlined);
   close (fd);
 }

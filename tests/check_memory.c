@@ -290,6 +290,8 @@ START_TEST (mtouch_brings_pages_in)
   };
   int i;
 
+  if (!advice_is_taken ())
+    return;
   for (i = 0; i < LENGTH (table); ++i)
     {
       char *p = map_memory (6, PROT_READ | PROT_WRITE);
@@ -347,6 +349,8 @@ START_TEST (mtouch_reads_files_in)
   int fd = open_pages (50);
   char *p = map (50, PROT_READ, MAP_SHARED, fd);
 
+  if (!advice_is_taken ())
+    return;
   ck_assert_int_eq (fsync (fd), 0);
   posix_fadvise (fd, 0, 0, POSIX_FADV_DONTNEED);
   gives (0, eio_mtouch (p, 10 * page, 0, KEEP));
@@ -447,6 +451,8 @@ START_TEST (mtouch_of_bad_memory_is_an_error_or_the_hosts_signal)
 {
   int survived;
 
+  if (!advice_is_taken ())
+    return;
   four_pages = open_pages (4);
   survived = survives (bad_touches[_i]);
   if (can_populate ())
@@ -612,7 +618,7 @@ lock_within_limits (void)
 
 START_TEST (locking_obeys_the_limit)
 {
-  if (can_lock (4 * page))
+  if (can_lock (4 * page) && child_may_start_threads ())
     in_child_as_user (lock_within_limits);
 }
 END_TEST

@@ -168,6 +168,7 @@ out_of_memory (void)
 #define mkdirat(...)         (faulty (C_mkdirat) ? -1 : mkdirat (__VA_ARGS__))
 #define fstatat(...)         (faulty (C_fstatat) ? -1 : fstatat (__VA_ARGS__))
 #define close(fd)            (close (fd) || faulty (C_close) ? -1 : 0)
+#define posix_close(fd, f)   (close (fd) || faulty (C_close) ? -1 : 0)
 #define readdir(dir)         untype (faulty (C_readdir) ? 0 : readdir (dir))
 #define fdopendir(fd)        (faulty (C_fdopendir) ? 0 : fdopendir (fd))
 #define fchown(...)          (faulty (C_fchown) ? -1 : fchown (__VA_ARGS__))
@@ -205,6 +206,7 @@ out_of_memory (void)
 #undef mkdirat
 #undef fstatat
 #undef close
+#undef posix_close
 #undef readdir
 #undef fdopendir
 #undef fchown

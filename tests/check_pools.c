@@ -3525,7 +3525,8 @@ main (void)
   add_callbacks (suite);
   add_longjmp (suite);
   add_lives (suite);
-  add_fork (suite);
+  if (child_may_start_threads ())
+    add_fork (suite);
   add_shutdown (suite);
   add_memory (suite);
   return run_suite (suite);

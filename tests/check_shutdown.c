@@ -422,6 +422,8 @@ START_TEST (callbacks_may_fork)
 {
   int status;
 
+  if (!child_may_start_threads ())
+    return;
   eio_nop (0, fork_within, 0);
   wait_until (eio_npending () == 1);
   ck_assert_int_eq (eio_shutdown (modes[_i], -1), 0);
@@ -598,6 +600,8 @@ START_TEST (children_can_shut_down)
   pid_t pid;
   int status;
 
+  if (!child_may_start_threads ())
+    return;
   eio_nop (0, count, 0);
   host_drain ();
   pid = fork ();

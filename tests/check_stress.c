@@ -482,6 +482,8 @@ be_child (void)
   _exit (0);
 }
 
+static int may_fork;
+
 /* The child begins anew, and the parent does not notice.  While submitters
  * run, one of them may hold a lock of Check's. */
 static void
@@ -586,7 +588,7 @@ settle (void)
       checked_poll ();
       if (!allowed)
         raise_limit (1);
-      if (chance (40) && !HAVE_SANITIZER)
+      if (chance (40) && may_fork)
         fork_child ();
     }
   lower_limit (0);
@@ -653,6 +655,7 @@ START_TEST (random_use_agrees_with_the_model)
   printf ("EIO_STRESS_SEED=%u\n", start);
   fflush (stdout);
   random_state = start ? start : 1;
+  may_fork = !HAVE_SANITIZER && child_may_start_threads ();
   allowed = 4;
   make_file ();
   host_start ();

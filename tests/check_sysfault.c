@@ -483,6 +483,7 @@ out_of_memory (void)
 #define munlockall()            fault_munlockall ()
 #define nanosleep(...)          fault_nanosleep (__VA_ARGS__)
 #define pipe(ends)              fault_pipe (ends)
+#define posix_close(fd, flags)  fault_close (fd)
 #define posix_fadvise(...)      fault_posix_fadvise (__VA_ARGS__)
 #define pread(...)              fault_pread (__VA_ARGS__)
 #define preadv(...)             fault_preadv (__VA_ARGS__)
@@ -561,6 +562,7 @@ out_of_memory (void)
 #include "eio.c"
 
 #undef close
+#undef posix_close
 #undef closedir
 #undef dup
 #undef dup2
@@ -760,10 +762,12 @@ static const sample samples[] = {
 
   S  (READV,    preadv, read_errors, FD, VECTOR),
   S  (READV,    readv, read_errors, FD, VECTOR, .offs = -1),
-  S  (READV,    preadv2, read_errors, FD, VECTOR, .int2 = 1),
   S  (WRITEV,   pwritev, write_errors, .int1 = OUT, VECTOR),
   S  (WRITEV,   writev, write_errors, .int1 = OUT, VECTOR, .offs = -1),
+#if HAVE_PREADV2 && defined RWF_NOWAIT
+  S  (READV,    preadv2, read_errors, FD, VECTOR, .int2 = 1),
   S  (WRITEV,   pwritev2, write_errors, .int1 = OUT, VECTOR, .int2 = 1),
+#endif
   S  (READ_ALL, pread, read_errors, FD, .size = BYTES),
   S  (READ_ALL, read, read_errors, FD, BUF (BYTES), .offs = -1),
   S  (WRITE_ALL, pwrite, write_errors, .int1 = OUT, BUF (BYTES)),
@@ -2137,6 +2141,8 @@ START_TEST (poll_fd_keeps_its_number_in_a_child)
   int is_event = _i % 2, lower = _i / 2 ? dup (1) : -1, fds, fd, status;
   pid_t pid;
 
+  if (!child_may_start_threads ())
+    return;
   host_start ();
   fds = count_fds () - (lower >= 0);
   arm (F_eventfd, ENOSYS, is_event, 1);
@@ -2623,6 +2629,8 @@ START_TEST (refused_stack_size_is_raised_and_remembered)
 {
   outcome o = { 0 };
 
+  if (default_stack_size () < stacks[_i].wanted)
+    return; /* musl's is less than what is tried before */
   host_start ();
   eio_set_max_parallel (1);
   if (_i)

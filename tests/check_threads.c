@@ -17,9 +17,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "support.h"
+
 /* Says which error to fail with, 0 for none. */
 static int refuse (size_t stack_size);
-static size_t default_stack_size (void);
 
 static int
 fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
@@ -54,8 +55,6 @@ static int late_mutex_lock (pthread_mutex_t *mutex);
 
 #include <setjmp.h>
 
-#include "support.h"
-
 /*****************************************************************************
  * Helpers                                                                   *
  *****************************************************************************/
@@ -66,17 +65,6 @@ static atomic_int failure, allowed, attempts, created;
 static void (*before_failure) (void); /* called once */
 static size_t least_stack;
 static size_t sizes_asked[8];
-
-static size_t
-default_stack_size (void)
-{
-  pthread_attr_t attr;
-  size_t size;
-  pthread_attr_init (&attr);
-  pthread_attr_getstacksize (&attr, &size);
-  pthread_attr_destroy (&attr);
-  return size;
-}
 
 static int
 refuse (size_t stack_size)
@@ -1167,7 +1155,8 @@ END_TEST
 START_TEST (default_stack_is_tried_and_remembered)
 {
   least_stack = second_size () + 1;
-  ck_assert_uint_gt (default_stack_size (), least_stack);
+  if (default_stack_size () < least_stack)
+    return; /* musl's is less than what is tried before */
   expect_attempts (3);
   ck_assert_uint_eq (sizes_asked[1], second_size ());
   ck_assert_uint_eq (sizes_asked[2], default_stack_size ());

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -342,6 +343,66 @@ int
 count_threads (void)
 {
   return count_entries ("/proc/self/task");
+}
+
+size_t
+default_stack_size (void)
+{
+  pthread_attr_t attr;
+  size_t size;
+
+  pthread_attr_init (&attr);
+  pthread_attr_getstacksize (&attr, &size);
+  pthread_attr_destroy (&attr);
+  return size;
+}
+
+int
+advice_is_taken (void)
+{
+  return madvise (0, (size_t)sysconf (_SC_PAGESIZE), 12345) != 0;
+}
+
+static void *
+wait_for (void *semaphore)
+{
+  take (semaphore);
+  return 0;
+}
+
+static void
+start_and_end_thread (sem_t *end)
+{
+  pthread_t thread;
+
+  need (!pthread_create (&thread, 0, wait_for, end));
+  give (end, 1);
+  pthread_join (thread, 0);
+}
+
+int
+child_may_start_threads (void)
+{
+  sem_t end;
+  pthread_t thread;
+  pid_t pid;
+  int status;
+
+  sem_init (&end, 0, 0);
+  if (pthread_create (&thread, 0, wait_for, &end) || (pid = fork ()) < 0)
+    abort (); /* also outside of tests, where nothing can be asserted */
+  if (!pid)
+    {
+      begin_child ();
+      start_and_end_thread (&end);
+      _exit (0);
+    }
+  while (waitpid (pid, &status, 0) != pid)
+    ;
+  give (&end, 1);
+  pthread_join (thread, 0);
+  sem_destroy (&end);
+  return !status;
 }
 
 void

@@ -153,6 +153,17 @@ void remove_tree (const char *path);
 int count_fds (void);
 int count_threads (void);
 
+/* Bytes of the stack of a thread that asks for none. */
+size_t default_stack_size (void);
+
+/* Whether madvise does something.  QEMU's user mode only says so, and refuses
+ * no advice. */
+int advice_is_taken (void);
+
+/* Whether the child of a process with threads can start some.  QEMU's user mode
+ * aborts there. */
+int child_may_start_threads (void);
+
 /* Waits, at most 10 s, until the expression holds; aborts if it never does.
  * For what the library does on threads of its own, without an event. */
 #define wait_until(expr) \
