@@ -6,9 +6,10 @@
 # platforms, static analysis, the model and its mutants, coverage, the unit
 # tests that race REPEAT times (100) on all processors, on one, and with a busy
 # loop beside them, all unit tests under valgrind, FUZZ seconds (600) of each
-# fuzzing target, and STRESS seconds (3600) of the stress test.  FUZZ_CORPUS, a
-# directory, gets what fuzzing found new, and FUZZ_ARTIFACTS what fails.  The
-# last line is "N passed, N failed", counting programs.
+# fuzzing target, many orders of what threads do, and
+# STRESS seconds (3600) of the stress test.  FUZZ_CORPUS, a directory, gets what fuzzing found new, and
+# FUZZ_ARTIFACTS what fails.  The last line is "N passed, N failed", counting
+# programs.
 
 cd "$(dirname "$0")/.." || exit
 . scripts/common.sh
@@ -98,10 +99,17 @@ run fuzz env top_builddir="$tmp/build/obj" EIO_FUZZ_SEED=0 \
   tests/test_fuzz.sh
 tail -n 3 "$tmp/out"
 
-echo "== stress for $stress s ($SECONDS s)"
-run stress env EIO_STRESS_SECONDS="$stress" \
-  CK_DEFAULT_TIMEOUT=$((stress + 600)) "$tmp/build/obj/tests/check_stress"
-tail -n 3 "$tmp/out"
+# room NAME VARIABLE=VALUE...: a unit test, with settings of its own.
+room ()
+{
+  echo "== $* ($SECONDS s)"
+  run "$1" env "${@:2}" "$tmp/build/obj/tests/check_$1"
+  tail -n 3 "$tmp/out"
+}
+
+room explore EIO_EXPLORE_DEPTH=3 EIO_EXPLORE_RUNS=50000 \
+  EIO_EXPLORE_SEED="$RANDOM"
+room stress EIO_STRESS_SECONDS="$stress"
 
 echo "$passed passed, $failed failed"
 ((failed == 0))
