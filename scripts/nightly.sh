@@ -7,7 +7,8 @@
 # tests that race REPEAT times (100) on all processors, on one, and with a busy
 # loop beside them, all unit tests under valgrind, FUZZ seconds (600) of each
 # fuzzing target, many orders of what threads do and many chaotic rounds, and
-# STRESS seconds (3600) of the stress test.  FUZZ_CORPUS, a directory, gets what fuzzing found new, and
+# STRESS seconds (3600) each of 10,000 requests outstanding and of the stress
+# test.  FUZZ_CORPUS, a directory, gets what fuzzing found new, and
 # FUZZ_ARTIFACTS what fails.  The last line is "N passed, N failed", counting
 # programs.
 
@@ -110,6 +111,7 @@ room ()
 room explore EIO_EXPLORE_DEPTH=3 EIO_EXPLORE_RUNS=50000 \
   EIO_EXPLORE_SEED="$RANDOM"
 room chaos EIO_CHAOS_ROUNDS=300
+room soak EIO_SOAK_MANY=1 EIO_SOAK_SECONDS="$stress"
 room stress EIO_STRESS_SECONDS="$stress"
 
 echo "$passed passed, $failed failed"
