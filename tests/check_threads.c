@@ -1075,10 +1075,15 @@ count_structs (void)
 static etp_worker *
 run_and_leave (void (*feed) (eio_req *))
 {
-  submit (0)->feed = feed;
+  etp_worker *w;
+
+  eio_custom (feed, 0, count_executed, 0);
   host_drain ();
   wait_until (eio_nthreads () == 0);
-  return eio__default_pool->gone;
+  X_LOCK (eio__default_pool->reqlock);
+  w = eio__default_pool->gone;
+  X_UNLOCK (eio__default_pool->reqlock);
+  return w;
 }
 
 /* A host's destructor of thread-specific data holds a worker up that has left:
