@@ -144,7 +144,7 @@ inline etp_settle_signal ()
   if
   :: !work && signalled ->
      etp_call_done ();
-#if !defined BAD_NO_SECOND_LOOK && !defined BAD_DONE_FIRST
+#if !defined BAD_DONE_FIRST && !defined BAD_NO_SECOND_LOOK
      etp_has_work ()
 #endif
   :: else
