@@ -1777,14 +1777,26 @@ eio_sys_random (unsigned char *buf, size_t size)
     }
 }
 
+/* A file system in user space may be interrupted even there. */
+static off_t
+eio_sys_seek (int fd, off_t offset, int whence)
+{
+  off_t res;
+
+  do
+    res = lseek (fd, offset, whence);
+  while (res < 0 && errno == EINTR);
+  return res;
+}
+
 /* Finds the next bytes at or behind offset that are not in a hole, [*data,
  * *hole). ENXIO: there are none. */
 static int
 eio_sys_find_data (int fd, off_t offset, off_t *data, off_t *hole)
 {
 #if defined SEEK_DATA && defined SEEK_HOLE
-  *data = lseek (fd, offset, SEEK_DATA);
-  *hole = *data < 0 ? -1 : lseek (fd, *data, SEEK_HOLE);
+  *data = eio_sys_seek (fd, offset, SEEK_DATA);
+  *hole = *data < 0 ? -1 : eio_sys_seek (fd, *data, SEEK_HOLE);
   return *hole < 0 ? -1 : 0;
 #else
   (void)fd, (void)offset, (void)data, (void)hole;
@@ -5850,7 +5862,7 @@ eio__copy_chunk (const eio__copier *c, size_t size)
     {
       int saved = errno;
 
-      lseek (c->in, (put > 0 ? put : 0) - n, SEEK_CUR);
+      eio_sys_seek (c->in, (put > 0 ? put : 0) - n, SEEK_CUR);
       errno = saved;
     }
   return put;
@@ -8445,7 +8457,7 @@ static int
 eio__copy_data_range (eio__copier *c, off_t *offset, off_t end)
 {
   c->in_offset = *offset;
-  if (lseek (c->out, *offset, SEEK_SET) < 0)
+  if (eio_sys_seek (c->out, *offset, SEEK_SET) < 0)
     return -1;
   while (c->in_offset < end)
     {

@@ -926,18 +926,24 @@ eio__tree_name (const eio__tree *tree, const eio__treedir *dir, int side)
   return side && dir == tree->root ? tree->to_name : dir->name;
 }
 
+static int
+eio__tree_openat (int in, const char *name, int flags)
+{
+  int fd;
+
+  do
+    fd = openat (in, name, flags | O_CLOEXEC, 0600);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
 /* Of a directory that is no link, unless one is followed. */
 static int
 eio__tree_open_name (int in, const char *name, int follow)
 {
-  int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
-              | (follow ? 0 : O_NOFOLLOW);
-  int fd;
-
-  do
-    fd = openat (in, name, flags);
-  while (fd < 0 && errno == EINTR);
-  return fd;
+  return eio__tree_openat (in, name,
+                           O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_NOCTTY
+                             | (follow ? 0 : O_NOFOLLOW));
 }
 
 static int
@@ -1151,11 +1157,16 @@ eio__tree_is_loop (const eio__treejob *job)
 static int
 eio__tree_open_stream (eio__treejob *job)
 {
-  int fd = fcntl (job->dir_fds.at[0], F_DUPFD_CLOEXEC, 0);
+  int fd;
 
+  do
+    fd = fcntl (job->dir_fds.at[0], F_DUPFD_CLOEXEC, 0);
+  while (fd < 0 && errno == EINTR);
   if (fd < 0)
     return -1;
-  job->stream = fdopendir (fd);
+  do
+    job->stream = fdopendir (fd);
+  while (!job->stream && errno == EINTR);
   if (!job->stream)
     {
       eio__tree_close_quietly (fd);
@@ -2525,11 +2536,11 @@ eio__cptree_make_room (const eio__tree *tree, int to, const char *name)
 static int
 eio__cptree_create (const eio__tree *tree, int to, const char *name)
 {
-  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  int fd = openat (to, name, flags, 0600);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  int fd = eio__tree_openat (to, name, flags);
 
   if (fd < 0 && !eio__cptree_make_room (tree, to, name))
-    fd = openat (to, name, flags, 0600);
+    fd = eio__tree_openat (to, name, flags);
   return fd;
 }
 
@@ -2753,9 +2764,8 @@ eio__cptree_look (eio__cptree_item *item, int type)
       if (!S_ISREG (item->st.st_mode))
         return 0;
     }
-  item->in = openat (item->from, item->name,
-                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY
-                         | O_CLOEXEC);
+  item->in = eio__tree_openat (item->from, item->name,
+                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (item->in < 0)
     return errno == ENOENT || errno == ELOOP ? EIO__CPTREE_VANISHED : -1;
   if (fstat (item->in, &item->st))
@@ -2970,8 +2980,8 @@ eio__mvtree_rename_new (const eio__treejob *job)
     res = mkdirat (in->at[1], tree->to_name, 0700);
   else
     {
-      fd = openat (in->at[1], tree->to_name,
-                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+      fd = eio__tree_openat (in->at[1], tree->to_name,
+                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
       res = fd < 0 ? -1 : close (fd);
     }
   if (res)
