@@ -53,6 +53,7 @@ static actor actors[ACTORS];
 static int nactors;
 static __thread actor *acting; /* which runs; null: nothing is explored */
 static unsigned long long the_time;
+static int npauses; /* how often it passed as nobody else could go on */
 
 /* What was chosen, and how many there were to choose from. */
 static struct
@@ -115,12 +116,12 @@ give_up (const char *what, const char *detail)
  * Who is next                                                               *
  *****************************************************************************/
 
-/* Those who can go on, the usual one first; and those who wait for time to
+/* Those who can go on, *nready, the usual one first; and those who wait for time to
  * pass, the earliest first if there is nobody else. */
 static int
-find_options (int first, int options[])
+find_options (int first, int options[], int *nready)
 {
-  int n = 0, nready, i;
+  int n = 0, i;
 
   for (i = 0; i < nactors; ++i)
     {
@@ -129,15 +130,15 @@ find_options (int first, int options[])
       if (!a->ended && !a->waits_for)
         options[n++] = (int)(a - actors);
     }
-  nready = n;
+  *nready = n;
   for (i = 0; i < nactors; ++i)
     if (!actors[i].ended && actors[i].waits_for && actors[i].until)
       {
         options[n++] = i;
-        if (actors[i].until < actors[options[nready]].until)
+        if (actors[i].until < actors[options[*nready]].until)
           {
-            options[n - 1] = options[nready];
-            options[nready] = i;
+            options[n - 1] = options[*nready];
+            options[*nready] = i;
           }
       }
   return n;
@@ -163,11 +164,12 @@ choose (int n)
 static actor *
 pick_next (int first)
 {
-  int options[ACTORS], n = find_options (first, options);
+  int options[ACTORS], nready, n = find_options (first, options, &nready);
   actor *next;
 
   if (!n)
     give_up ("deadlock", "");
+  npauses += !nready;
   next = &actors[options[n > 1 ? choose (n) : 0]];
   if (next->waits_for)
     {
@@ -478,6 +480,7 @@ run_once (void (*scenario) (void))
   nactors = 1;
   nchoices = nsteps = 0;
   the_time = 1;
+  npauses = 0;
   creations = refused_from = refused = 0;
   acting = me;
   scenario ();
