@@ -6008,9 +6008,9 @@ eio__slurp_grow (eio__slurper *s, off_t hint)
                                                            : s->want;
   char *buf;
 
-  if (cap < s->cap || cap > s->want)
+  if (cap > s->want)
     cap = s->want;
-  buf = eio_sys_realloc (s->buf, cap ? cap : 1);
+  buf = eio_sys_realloc (s->buf, cap);
   if (!buf)
     return -1;
   s->buf = buf;
@@ -6182,8 +6182,6 @@ eio__slurp (eio_req *req)
   res = eio__slurp_begin (&s);
   if (!res)
     res = eio__slurp_path (req, &s);
-  if (!res && !s.buf)
-    res = eio__slurp_grow (&s, 0);
 
   if (req->ptr2)
     return res ? res : (eio_ssize_t)s.got;
