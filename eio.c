@@ -10727,8 +10727,7 @@ etp_max_npending (etp_pool *pool)
   unsigned n = (unsigned)etp_npending (pool);
   unsigned most = ecb_load_acquire (pool->max_npending);
 
-  if (npolls != ecb_load_seq_cst (pool->npolls))
-    exact = 0;
+  exact = exact && npolls == ecb_load_seq_cst (pool->npolls);
   while (exact && n > most && !ecb_cas_seq_cst (pool->max_npending, most, n))
     ;
   return exact && n > most ? n : most;
