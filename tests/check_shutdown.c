@@ -231,6 +231,40 @@ START_TEST (cancelling_ends_what_would_go_on_for_ever)
 }
 END_TEST
 
+static int fed;
+
+static void
+count_feeding (eio_req *grp)
+{
+  ++fed;
+  eio_grp_add (grp, eio_nop (0, count, 0));
+}
+
+static int
+submit_all_kinds (eio_req *req)
+{
+  eio_req *grp = eio_grp (count, 0);
+
+  eio_grp_feed (grp, count_feeding, 1);
+  eio_grp_add (grp, eio_nop (0, count, 0));
+  eio_nop (0, count, 0);
+  return note (req);
+}
+
+/* What has been executed is finished; what that submits is not. */
+START_TEST (cancelling_includes_what_callbacks_submit)
+{
+  outcome o = { 0 };
+
+  eio_nop (0, submit_all_kinds, &o);
+  wait_until (eio_npending () == 1);
+  shut_down (EIO_SHUTDOWN_CANCEL);
+  assert_ok (o, 0);
+  ck_assert_int_eq (finishes, 0);
+  ck_assert_int_eq (fed, 0);
+}
+END_TEST
+
 static int
 close_result (eio_req *req)
 {
@@ -279,6 +313,42 @@ START_TEST (time_may_be_over)
   give (&let_go, 1);
   shut_down (modes[_i]);
   assert_done (&p);
+}
+END_TEST
+
+static pthread_key_t key;
+
+/* A thread is still there in what it does at its very end. */
+static void
+stay_at_the_end (void *arg)
+{
+  stay (arg);
+}
+
+static void
+prepare_to_stay (eio_req *req)
+{
+  static eio_req ignored;
+
+  pthread_setspecific (key, &ignored);
+  req->result = 0;
+}
+
+START_TEST (threads_that_end_are_waited_for)
+{
+  ck_assert_int_eq (pthread_key_create (&key, stay_at_the_end), 0);
+  eio_set_idle_timeout (0);
+  eio_set_max_idle (0);
+  eio_custom (prepare_to_stay, 0, count, 0);
+  host_drain ();
+  await_arrivals (1); /* in the end of its thread, which nobody joins */
+  ck_assert_uint_eq (eio_nthreads (), 0);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.05), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  give (&let_go, 1);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finishes, 1);
+  ck_assert_int_eq (pthread_key_delete (key), 0);
 }
 END_TEST
 
@@ -663,11 +733,61 @@ START_TEST (library_can_be_unloaded)
 }
 END_TEST
 
-int
-main (void)
+static const char *program;
+
+/* In a process of its own, that nobody forked and where Check is not used:
+ * returns what is wrong. */
+static int
+end_lives (int lives)
 {
-  Suite *suite = suite_create ("shutdown");
-  TCase *tc = add_case (suite, "shutdown", 90, start, 0);
+  int round, i;
+
+  for (round = 0; round < 3; ++round)
+    {
+      finishes = 0;
+      for (i = 0; i < lives; ++i)
+        if (eio_init (0, 0) || !eio_nop (0, count, 0) || eio_flush ())
+          return 2;
+      eio_set_parallel (3);
+      if (!eio_nop (0, count, 0) || eio_shutdown (EIO_SHUTDOWN_DRAIN, 60)
+          || finishes != lives + 1)
+        return 3;
+      if (eio_nreqs () || eio_nthreads () || eio_get_parallel () != 3)
+        return 4;
+    }
+  return 0;
+}
+
+/* The others of these tests run in children of Check's, which have a life
+ * that they inherited. */
+START_TEST (lives_that_were_not_inherited_end_as_well)
+{
+  const char *lives[] = { "1", "2", "3" };
+  int status;
+  pid_t pid = fork ();
+
+  if (!pid)
+    {
+      execl (program, program, lives[_i], (char *)0);
+      _exit (1);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+}
+END_TEST
+
+int
+main (int argc, char **argv)
+{
+  Suite *suite;
+  TCase *tc;
+
+  if (argc > 1)
+    return end_lives (atoi (argv[1]));
+  program = argv[0];
+  suite = suite_create ("shutdown");
+  tc = add_case (suite, "shutdown", 90, start, 0);
 
   tcase_add_loop_test (tc, library_that_rests_can_be_shut_down, 0, 2);
   tcase_add_test (tc, draining_executes_and_finishes_all);
@@ -676,8 +796,10 @@ main (void)
                   draining_executes_what_waits_for_a_worker_to_be_allowed);
   tcase_add_test (tc, cancelling_drops_what_is_queued_and_finishes_what_runs);
   tcase_add_test (tc, cancelling_ends_what_would_go_on_for_ever);
+  tcase_add_test (tc, cancelling_includes_what_callbacks_submit);
   tcase_add_test (tc, cancelled_requests_leave_no_descriptor);
   tcase_add_loop_test (tc, time_may_be_over, 0, 2);
+  tcase_add_test (tc, threads_that_end_are_waited_for);
   tcase_add_loop_test (tc, workers_of_earlier_lives_are_waited_for, 0, 2);
   tcase_add_test (tc, nobody_waits_for_himself);
   tcase_add_loop_test (tc, callback_that_was_left_is_no_obstacle, 0, 2);
@@ -692,5 +814,6 @@ main (void)
   tcase_add_test (tc, it_can_be_shut_down_a_thousand_times_under_load);
   tcase_add_loop_test (tc, children_can_shut_down, 0, 2);
   tcase_add_test (tc, library_can_be_unloaded);
+  tcase_add_loop_test (tc, lives_that_were_not_inherited_end_as_well, 0, 3);
   return run_suite (suite);
 }
