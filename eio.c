@@ -9847,7 +9847,7 @@ etp_begin_childs_life (etp_pool *old)
 }
 
 /* All of them begin anew. A pool for which there is no memory stays dead: what
- * is submitted to it is never executed. Returns the default pool, or null. */
+ * is submitted to it never finishes. Returns the default pool, or null. */
 static etp_pool *
 eio__begin_childs_lives (void)
 {

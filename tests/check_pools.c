@@ -4,7 +4,7 @@
 /* More than one pool: whose results are whose, what is shared and what is
  * not, and how pools end.  eio.c is included with an allocator that counts,
  * fails on demand and spoils what is freed, a pthread_create that refuses on
- * demand, and an unlock that can be held up. */
+ * demand, and locks and naps before which something can happen. */
 
 #ifndef _GNU_SOURCE
 # define _GNU_SOURCE 1
@@ -20,12 +20,15 @@
  * What eio.c calls                                                          *
  *****************************************************************************/
 
-static atomic_int asked, fail_at; /* allocations, and which fails; 0: none */
+/* Allocations, which fails, 0: none, and whether the later ones do, too. */
+static atomic_int asked, fail_at, fail_all;
 
 static int
 out_of_memory (void)
 {
-  if (++asked != fail_at)
+  int n = ++asked;
+
+  if (!fail_at || n < fail_at || (n > fail_at && !fail_all))
     return 0;
   errno = ENOMEM;
   return 1;
@@ -51,7 +54,19 @@ fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
   return no_threads ? EAGAIN : pthread_create (thread, attr, proc, arg);
 }
 
+static void (*_Atomic before_lock) (pthread_mutex_t *mutex);
 static void (*_Atomic before_unlock) (pthread_mutex_t *mutex);
+static void (*_Atomic before_nap) (void);
+
+static int
+fake_mutex_lock (pthread_mutex_t *mutex)
+{
+  void (*call) (pthread_mutex_t *) = before_lock;
+
+  if (call)
+    call (mutex);
+  return pthread_mutex_lock (mutex);
+}
 
 static int
 fake_mutex_unlock (pthread_mutex_t *mutex)
@@ -63,19 +78,33 @@ fake_mutex_unlock (pthread_mutex_t *mutex)
   return pthread_mutex_unlock (mutex);
 }
 
+static int
+fake_nanosleep (const struct timespec *delay, struct timespec *rest)
+{
+  void (*call) (void) = before_nap;
+
+  if (call)
+    call ();
+  return nanosleep (delay, rest);
+}
+
 #define malloc fault_malloc
 #define calloc fault_calloc
 #define realloc fault_realloc
 #define free spoil_and_free
 #define pthread_create fake_pthread_create
+#define pthread_mutex_lock fake_mutex_lock
 #define pthread_mutex_unlock fake_mutex_unlock
+#define nanosleep fake_nanosleep
 #include "eio.c"
 #undef malloc
 #undef calloc
 #undef realloc
 #undef free
 #undef pthread_create
+#undef pthread_mutex_lock
 #undef pthread_mutex_unlock
+#undef nanosleep
 
 #include "probe.h"
 
@@ -1683,6 +1712,120 @@ START_TEST (free_waits_for_who_executes_in_place_of_workers)
 }
 END_TEST
 
+static pthread_t freer;
+static int told;
+
+/* Who signals is about to, and goes on when it is waited for. */
+static void
+hold_up_signal (pthread_mutex_t *mutex)
+{
+  if (!pthread_equal (pthread_self (), helper) || mutex != &b.pool->siglock)
+    return;
+  before_lock = (void (*) (pthread_mutex_t *))0;
+  sem_post (&blocks);
+  take (&goes_on);
+  told = 1;
+}
+
+static void
+let_signal_go (void)
+{
+  if (!pthread_equal (pthread_self (), freer))
+    return;
+  before_nap = (void (*) (void))0;
+  give (&goes_on, 1);
+}
+
+static void *
+submit_nop_to_a (void *arg)
+{
+  helper = pthread_self ();
+  before_lock = hold_up_signal;
+  eio_pool_use (a.pool);
+  eio_nop (0, count, 0);
+  return arg;
+}
+
+/* b has nothing to do, but is told that nobody executes what a has. */
+START_TEST (free_waits_for_who_signals)
+{
+  pthread_t thread;
+
+  sem_init (&blocks, 0, 0);
+  sem_init (&goes_on, 0, 0);
+  loop_open (&a, OWN, 0);
+  b.pool = eio_pool_new_shared (a.pool, 0, 0, 0);
+  freer = pthread_self ();
+  no_threads = 1;
+  pthread_create (&thread, 0, submit_nop_to_a, 0);
+  take (&blocks);
+  before_nap = let_signal_go;
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+  ck_assert_int_eq (told, 1);
+  pthread_join (thread, 0);
+  loop_drain (&a);
+  ck_assert_int_eq (finishes, 1);
+  loop_close (&a);
+}
+END_TEST
+
+static void
+let_worker_go (void)
+{
+  if (!pthread_equal (pthread_self (), freer))
+    return;
+  before_nap = (void (*) (void))0;
+  give (&let_go, 1);
+}
+
+/* Of what kind b's file system is; the worker has other things to do. */
+START_TEST (free_waits_for_what_the_library_asks)
+{
+  int fds;
+
+  open_loops (SHARED);
+  eio_pool_use (a.pool);
+  eio_set_parallel (1);
+  freer = pthread_self ();
+  IN (&a, eio_custom (stay, 0, count, 0));
+  await_arrivals (1);
+  fds = count_fds ();
+  eio__ask_fs (b.pool, dup (0), 1);
+  before_nap = let_worker_go;
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+  ck_assert (before_nap == 0);
+  ck_assert_int_eq (count_fds (), fds);
+  loop_drain (&a);
+  ck_assert_int_eq (finishes, 1);
+  loop_close (&a);
+}
+END_TEST
+
+static void
+submit_in_hook (void *userdata)
+{
+  (void)userdata;
+  eio_nop (0, count, 0);
+}
+
+/* As its last worker ends. */
+START_TEST (pool_that_gets_a_request_meanwhile_is_not_freed)
+{
+  loop_open (&b, OWN, 0);
+  eio_pool_use (b.pool);
+  eio_set_thread_hooks (0, submit_in_hook, 0);
+  eio_set_parallel (1);
+  eio_nop (0, count, 0);
+  loop_drain (&b);
+  assert_not_freed (b.pool, EBUSY);
+  eio_pool_use (b.pool);
+  eio_set_thread_hooks (0, 0, 0);
+  loop_drain (&b);
+  ck_assert_int_ge (finishes, 2);
+  loop_close (&b);
+}
+END_TEST
+
 /*****************************************************************************
  * Groups                                                                    *
  *****************************************************************************/
@@ -1967,6 +2110,43 @@ START_TEST (requests_can_be_submitted_to_another_pool_from_finish)
   loop_drain (&b);
   ck_assert_int_eq (times, 2);
   ck_assert_ptr_eq (seen[1], next_home->pool);
+  close_loops ();
+}
+END_TEST
+
+static int
+finish_and_go_to_b (eio_req *req)
+{
+  probe *p = probe_of (req);
+
+  if (p->finishes)
+    {
+      ck_assert_ptr_eq (eio_pool_current (), b.pool);
+      return probe_finished (req);
+    }
+  ck_assert_ptr_eq (eio_pool_current (), default_pool ());
+  eio_pool_use (b.pool);
+  eio_submit (req);
+  return probe_finished (req);
+}
+
+/* The default pool is on no list. */
+START_TEST (request_of_the_default_pool_goes_on_in_another)
+{
+  probe p;
+
+  open_loops (_i % 3);
+  probe_fill (&p, _i / 3 ? EIO_GROUP : EIO_CUSTOM);
+  p.req.finish = finish_and_go_to_b;
+  eio_pool_use (0);
+  eio_submit (&p.req);
+  host_drain ();
+  ck_assert_int_eq (p.finishes, 1);
+  ck_assert_int_eq (p.destroys, 0);
+  loop_drain (&b);
+  ck_assert_int_eq (p.finishes, 2);
+  ck_assert_int_eq (p.destroys, 1);
+  ck_assert_int_eq (p.runs, _i / 3 ? 0 : 2);
   close_loops ();
 }
 END_TEST
@@ -2411,6 +2591,51 @@ START_TEST (requests_that_change_workers_are_counted)
 }
 END_TEST
 
+static void
+begin_anew_once (pthread_mutex_t *mutex)
+{
+  (void)mutex;
+  before_lock = (void (*) (pthread_mutex_t *))0;
+  host_start ();
+}
+
+/* Between the look at whose workers these are, and their lock. */
+START_TEST (workers_may_change_in_the_midst_of_a_submission)
+{
+  loop_open (&b, ON_DEFAULT, 0);
+  eio_set_parallel (0);
+  go_in (&b);
+  before_lock = begin_anew_once;
+  come_out (eio_nop (0, count, 0));
+  ck_assert (before_lock == 0);
+  ck_assert_uint_eq (loop_nreqs (&b), 1);
+  eio_set_parallel (2);
+  loop_drain (&b);
+  ck_assert_int_eq (finishes, 1);
+  loop_close (&b);
+}
+END_TEST
+
+/* By the pool's own workers, if there were any. */
+START_TEST (life_that_ends_without_workers_closes_files)
+{
+  int fds = count_fds ();
+  eio_req *req;
+
+  no_threads = 1;
+  req = eio_open ("/", O_RDONLY, 0, 0, count, 0);
+  etp_maybe_start_thread (EIO_POOL); /* which executes it */
+  ck_assert_uint_eq (eio_npending (), 1);
+  ck_assert_int_eq (count_fds (), fds + 1);
+  eio_cancel (req);
+  while (eio_nreqs ())
+    eio_poll ();
+  host_start ();
+  ck_assert_int_eq (count_fds (), fds);
+  ck_assert_int_eq (finishes, 0);
+}
+END_TEST
+
 /* A group that was not submitted is the caller's. */
 START_TEST (group_that_was_filled_outlives_a_life)
 {
@@ -2843,6 +3068,65 @@ START_TEST (custom_request_may_fork)
   eio_set_min_parallel (10);
   submit_parents (&b, EIO_CUSTOM, fork_in_worker);
   loop_poll (&b);
+  expect_success (child);
+  expect_parent_complete ();
+  close_loops ();
+}
+END_TEST
+
+static void
+fork_in_poll (eio_req *req)
+{
+  fork_somewhere ();
+  if (!child)
+    no_threads = 0;
+  req->result = 0;
+}
+
+/* In eio_poll, to which the child returns. */
+START_TEST (custom_request_may_fork_without_threads)
+{
+  prepare_fork (_i % 2);
+  plan = _i / 2;
+  no_threads = 1;
+  submit_parents (&b, EIO_CUSTOM, fork_in_poll);
+  while (!child && getpid () == parent)
+    loop_poll (&b);
+  if (!child)
+    end_child ();
+  expect_success (child);
+  expect_parent_complete ();
+  while (loop_wait (&a, 0))
+    loop_poll (&a);
+  close_loops ();
+}
+END_TEST
+
+static pthread_key_t end_of_thread;
+
+static void
+end_well (void *arg)
+{
+  (void)arg;
+  if (getpid () != parent)
+    _exit (0);
+}
+
+static void
+fork_and_return (eio_req *req)
+{
+  child = fork_now ();
+  pthread_setspecific (end_of_thread, req);
+  req->result = 0;
+}
+
+/* It has a thread that was a worker, and ends. */
+START_TEST (childs_copy_of_a_worker_ends)
+{
+  prepare_fork (_i);
+  ck_assert_int_eq (pthread_key_create (&end_of_thread, end_well), 0);
+  submit_parents (&b, EIO_CUSTOM, fork_and_return);
+  loop_drain (&b);
   expect_success (child);
   expect_parent_complete ();
   close_loops ();
@@ -3317,6 +3601,47 @@ START_TEST (lack_of_memory_makes_no_pool)
 }
 END_TEST
 
+/* The first child takes what its parent had kept for it; what its own child
+ * gets no memory for is dead, and the rest works. */
+START_TEST (child_does_without_pools_for_lack_of_memory)
+{
+  eio_pool *pools[2];
+  pid_t pid;
+
+  pools[0] = eio_pool_new (0, 0, 0);
+  pools[1] = eio_pool_new_shared (_i == SHARED ? pools[0] : 0, 0, 0, 0);
+  pid = fork ();
+  if (!pid)
+    {
+      begin_child ();
+      need (eio_init (0, 0) == 0); /* with memory for the next */
+      asked = 0;
+      fail_at = 1;
+      fail_all = 1;
+      pid = fork ();
+      fail_at = 0;
+      if (pid)
+        {
+          expect_success (pid);
+          _exit (0);
+        }
+      need (asked == 2);
+      eio_pool_use (pools[_i == SHARED]);
+      no_threads = 1; /* nobody would join one */
+      need (eio_nop (0, count, 0) != 0);
+      need (eio_poll () == 0 && eio_nreqs () == 1 && finishes == 0);
+      no_threads = 0;
+      eio_pool_use (0);
+      need (eio_nop (0, count, 0) != 0);
+      need (eio_flush () == 0 && finishes == 1);
+      _exit (0);
+    }
+  expect_success (pid);
+  ck_assert_int_eq (eio_pool_free (pools[1]), 0);
+  ck_assert_int_eq (eio_pool_free (pools[0]), 0);
+}
+END_TEST
+
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -3395,6 +3720,9 @@ add_ends (Suite *suite)
   tcase_add_loop_test (tc, pool_can_be_freed_while_its_workers_work_for_others,
                        1, 3);
   tcase_add_test (tc, free_waits_for_who_executes_in_place_of_workers);
+  tcase_add_test (tc, free_waits_for_who_signals);
+  tcase_add_test (tc, free_waits_for_what_the_library_asks);
+  tcase_add_test (tc, pool_that_gets_a_request_meanwhile_is_not_freed);
 }
 
 static void
@@ -3428,6 +3756,8 @@ add_callbacks (Suite *suite)
 
   tcase_add_loop_test (
     tc, requests_can_be_submitted_to_another_pool_from_finish, 0, 24);
+  tcase_add_loop_test (tc, request_of_the_default_pool_goes_on_in_another, 0,
+                       6);
   tcase_add_loop_test (tc, resubmission_in_a_nested_poll_of_another_pool, 0,
                        6);
   tcase_add_loop_test (tc, callbacks_may_poll_another_pool, 0, 3);
@@ -3458,6 +3788,8 @@ add_lives (Suite *suite)
   tcase_add_loop_test (tc, pools_outlive_a_life_of_the_default_pool, 0, 3);
   tcase_add_test (tc, default_pool_may_begin_anew_under_load);
   tcase_add_test (tc, requests_that_change_workers_are_counted);
+  tcase_add_test (tc, workers_may_change_in_the_midst_of_a_submission);
+  tcase_add_test (tc, life_that_ends_without_workers_closes_files);
   tcase_add_test (tc, group_that_was_filled_outlives_a_life);
   tcase_add_test (tc, what_use_returned_can_be_used_after_a_shutdown);
 }
@@ -3474,6 +3806,9 @@ add_fork (Suite *suite)
                        3 * CHILD_PLANS);
   tcase_add_loop_test (tc, feeder_may_fork, 0, 3 * CHILD_PLANS);
   tcase_add_loop_test (tc, custom_request_may_fork, 0, 3);
+  tcase_add_loop_test (tc, custom_request_may_fork_without_threads, 0,
+                       2 * CHILD_PLANS);
+  tcase_add_loop_test (tc, childs_copy_of_a_worker_ends, 0, 3);
   tcase_add_loop_test (tc, group_that_was_filled_goes_to_the_childs_pool, 0,
                        3);
   if (!HAVE_SANITIZER)
@@ -3508,6 +3843,7 @@ add_memory (Suite *suite)
   TCase *tc = add_case (suite, "memory", 60, start, 0);
 
   tcase_add_loop_test (tc, lack_of_memory_makes_no_pool, 0, 2);
+  tcase_add_loop_test (tc, child_does_without_pools_for_lack_of_memory, 1, 3);
 }
 
 int
