@@ -819,6 +819,65 @@ START_TEST (group_waits_for_a_feeder_on_another_thread)
 }
 END_TEST
 
+static sem_t begins[2], inside[2], leaves[2], outside[2];
+static atomic_int fed[2];
+
+/* Adds one member, once. */
+static void
+feed_in_turn (eio_req *req)
+{
+  int n = req != &groups[0][0].req;
+
+  if (fed[n]++)
+    return;
+  sem_post (&inside[n]);
+  take (&leaves[n]);
+  add_and_submit (&groups[n][0], &members[n][0], EIO_CUSTOM);
+}
+
+static void
+feed_when_told (int n)
+{
+  take (&begins[n]);
+  eio_grp_feed (&groups[n][0].req, feed_in_turn, 2);
+  sem_post (&outside[n]);
+}
+
+/* Feeders end in the order in which they began, or in the other. */
+START_TEST (feeders_of_two_threads_end_in_any_order)
+{
+  int n, first = _i;
+
+  for (n = 0; n < 2; ++n)
+    {
+      sem_init (&begins[n], 0, 0);
+      sem_init (&inside[n], 0, 0);
+      sem_init (&leaves[n], 0, 0);
+      sem_init (&outside[n], 0, 0);
+      submit_guarded (&groups[n][0], &guards[n][0]);
+    }
+  start_threads (2, feed_when_told);
+  for (n = 0; n < 2; ++n)
+    {
+      give (&begins[n], 1);
+      take (&inside[n]);
+    }
+  give (&leaves[first], 1);
+  take (&outside[first]);
+  give (&leaves[!first], 1);
+  take (&outside[!first]);
+  for (n = 0; n < 2; ++n)
+    eio_submit (&guards[n][0].req);
+  poll_for (2);
+  for (n = 0; n < 2; ++n)
+    {
+      assert_done (&members[n][0]);
+      assert_done (&groups[n][0]);
+      ck_assert_int_eq (fed[n], 2);
+    }
+}
+END_TEST
+
 /* A feeder may submit what it likes, but others have a limit. */
 START_TEST (feeder_on_another_thread_lifts_no_limit)
 {
@@ -1025,6 +1084,7 @@ main (void)
   tcase_add_test (tc, threads_change_one_groups_feeder);
   tcase_add_test (tc, feeder_that_is_set_while_it_runs_is_called_again);
   tcase_add_loop_test (tc, group_waits_for_a_feeder_on_another_thread, 0, 3);
+  tcase_add_loop_test (tc, feeders_of_two_threads_end_in_any_order, 0, 2);
   tcase_add_test (tc, feeder_on_another_thread_lifts_no_limit);
   tcase_add_test (tc, feeder_is_not_limited_on_its_own_thread);
 
