@@ -58,9 +58,9 @@ out_of_memory (void)
 }
 
 /* A poor system: it lacks readahead and all calls that copy, says of files that
- * they are empty, tells no types of entries, and cannot do by descriptor what
- * it can by path; and a file is moved to another file system.  Substitutes need
- * memory. */
+ * they are empty, tells no types of entries and no path of a descriptor, and
+ * cannot do by descriptor what it can by path; and a file is moved to another
+ * file system.  Substitutes need memory. */
 static atomic_int poor, moves_away;
 
 ecb_unused static ssize_t
@@ -101,6 +101,15 @@ poor_sendfile (int out, int in, off_t *offset, size_t count)
   return poor ? -1 : sendfile (out, in, offset, count);
 }
 
+ecb_unused static ssize_t
+poor_readlinkat (int at, const char *file, char *buf, size_t size)
+{
+  errno = ENOENT;
+  return poor && !strncmp (file, "/proc", 5)
+           ? -1
+           : readlinkat (at, file, buf, size);
+}
+
 ecb_unused static struct dirent *
 poor_readdir (DIR *dir)
 {
@@ -133,6 +142,7 @@ static int fake_ioctl (int fd, unsigned long command, void *arg);
 #define truncate(path, n)    poor_truncate (path, n)
 #define sendfile(...)        poor_sendfile (__VA_ARGS__)
 #define readdir(dir)         poor_readdir (dir)
+#define readlinkat(...)      poor_readlinkat (__VA_ARGS__)
 #define renameat(...)        poor_renameat (__VA_ARGS__)
 /* clang-format on */
 
@@ -202,6 +212,7 @@ fake_syscall (long number, long a, long b, long c, long d, long e, long f)
 #undef fstatvfs
 #undef truncate
 #undef readdir
+#undef readlinkat
 #undef ioctl
 #undef sync
 #undef syscall
@@ -266,6 +277,7 @@ typedef struct
 static const sample samples[] = {
   S (CUSTOM,          PLAIN, .feed = answer),
   S (WD_OPEN,         PLAIN, P (DIR)),
+  S (WD_OPEN,         POOR,  P (DIR)),
   S (WD_OPEN,         WD,    IN (".")),
   S (WD_CLOSE,        PLAIN),
   S (CLOSE,           PLAIN, .int1 = SPARE),
@@ -877,11 +889,14 @@ START_TEST (feeder_that_gets_no_memory_ends_the_group)
 }
 END_TEST
 
+/* The first time, and after another life. */
 START_TEST (init_says_enomem_and_can_be_repeated)
 {
   outcome o = { 0 };
-  int nth, hungry = 1;
+  int nth, hungry = 1, failures = 0;
 
+  if (_i)
+    host_start ();
   for (nth = 1; hungry; ++nth)
     {
       int result;
@@ -890,11 +905,13 @@ START_TEST (init_says_enomem_and_can_be_repeated)
       errno = 0;
       result = eio_init (0, 0);
       hungry = stop_starving ();
+      failures += result == -1;
       if (hungry)
         ck_assert (result == 0 || (result == -1 && errno == ENOMEM));
       else
         ck_assert_int_eq (result, 0);
     }
+  ck_assert_int_eq (failures > 0, _i);
   host_start ();
   ck_assert_ptr_nonnull (eio_nop (0, note, &o));
   host_drain ();
@@ -1014,6 +1031,57 @@ START_TEST (wd_open_sync_leaves_nothing_behind)
       ck_assert_int_eq (count_fds (), fds);
     }
   ck_assert_int_gt (nth, 2);
+}
+END_TEST
+
+/* Links that leave more and more to do: "link.2/./././…", and so on. */
+static void
+make_long_links (int n)
+{
+  static char text[4000];
+  char name[20];
+  int i;
+
+  for (i = 0; i < LENGTH (text) - 2; ++i)
+    text[i] = i % 2 ? '.' : '/';
+  for (i = 0; i < n; ++i)
+    {
+      snprintf (name, sizeof name, i == n - 1 ? "dir" : "link.%d", i + 1);
+      memset (text, '/', 20);
+      memcpy (text, name, strlen (name));
+      snprintf (name, sizeof name, "link.%d", i);
+      ck_assert_int_eq (symlink (text, scratch_path (name)), 0);
+    }
+}
+
+START_TEST (long_links_leave_nothing_behind)
+{
+  static char out[1 << 14]; /* more than it takes */
+  char real[PATH_MAX];
+  long blocks;
+  int nth, hungry = 1;
+
+  host_start ();
+  make_fixture ("file");
+  make_directory (0, 0);
+  make_long_links (8);
+  ck_assert_ptr_nonnull (realpath (path[DIR_PATH], real));
+  blocks = live;
+  for (nth = 1; hungry; ++nth)
+    {
+      eio_ssize_t n;
+
+      starve (nth, ONE);
+      errno = 0;
+      n = eio__realpath_to (0, scratch_path ("link.0"), out);
+      hungry = stop_starving ();
+      if (n < 0)
+        ck_assert (hungry && errno == ENOMEM);
+      else
+        ck_assert_str_eq (out, real);
+      ck_assert_int_eq (live, blocks);
+    }
+  ck_assert_int_gt (nth, 4); /* one for what is left to do, at least */
 }
 END_TEST
 
@@ -1219,6 +1287,29 @@ START_TEST (readdir_frees_the_path_that_its_dents_replace)
 }
 END_TEST
 
+/* So does the path of a file that is made. */
+START_TEST (temporary_names_free_the_template_that_they_replace)
+{
+  eio_req req = { .type = _i ? EIO_MKSTEMP : EIO_MKDTEMP,
+                  .flags = EIO_FLAG_PTR1_FREE };
+  long blocks;
+  outcome o;
+
+  host_start ();
+  make_fixture ("file");
+  wake (1);
+  blocks = live;
+  req.ptr1 = strcpy (fault_malloc (strlen (path[TEMP_PATH]) + 1),
+                     path[TEMP_PATH]);
+  run_flagged (req, &o);
+  ck_assert_int_ge (o.result, 0);
+  if (_i)
+    close ((int)o.result);
+  ck_assert_int_eq (at_finish - blocks, 1);
+  ck_assert_int_eq (at_destroy, blocks);
+}
+END_TEST
+
 /*****************************************************************************
  * Workers                                                                   *
  *****************************************************************************/
@@ -1276,10 +1367,11 @@ main (void)
 
   tcase_add_test (others, group_survives_without_some_members);
   tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
-  tcase_add_test (others, init_says_enomem_and_can_be_repeated);
+  tcase_add_loop_test (others, init_says_enomem_and_can_be_repeated, 0, 2);
   tcase_add_loop_test (others, child_begins_anew_without_memory, 1, 4);
   tcase_add_loop_test (others, shutdown_leaves_nothing_behind, 0, 4);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
+  tcase_add_test (others, long_links_leave_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
   tcase_add_loop_test (others, cancelled_open_leaves_nothing_behind, 0, 4);
   tcase_add_loop_test (others, nested_poll_survives_lack_of_memory, 0, 2);
@@ -1287,6 +1379,8 @@ main (void)
                        flagged_memory_is_freed_between_finish_and_destroy, 0,
                        2 * LENGTH (flaggings));
   tcase_add_test (others, readdir_frees_the_path_that_its_dents_replace);
+  tcase_add_loop_test (
+    others, temporary_names_free_the_template_that_they_replace, 0, 2);
   tcase_add_loop_test (others, pool_without_memory_for_workers_goes_on, 0, 2);
   return run_suite (suite);
 }
