@@ -405,10 +405,37 @@ change_attr (int which, ...)
 /* If not 0, links are that many slashes. */
 static atomic_long link_length;
 
+/* If not 0, all names are of directories, but for "more", a link in each that
+ * leads so many bytes down, some of them at a time, and ends with a dot. */
+static atomic_int depth;
+
+static ssize_t
+lead_down (const char *path, char *buf)
+{
+  int len = (int)strlen (path) - 5, left = depth - len, n = 0;
+
+  if (len < 0 || strcmp (path + len, "/more"))
+    {
+      errno = EINVAL;
+      return -1;
+    }
+  while (left > 1 && n < 2000)
+    {
+      int step = left > 200 ? 100 : left;
+
+      memset (buf + n, 'x', (size_t)step - 1);
+      buf[n + step - 1] = '/';
+      n += step;
+      left -= step;
+    }
+  return n + sprintf (buf + n, "%s", left ? "more" : ".");
+}
+
 static ssize_t
 fill_link (int at, const char *path, char *buf, size_t size)
 {
-  ssize_t n = fault_readlinkat (at, path, buf, size);
+  ssize_t n = depth ? lead_down (path, buf)
+                    : fault_readlinkat (at, path, buf, size);
   size_t length = link_length;
 
   if (n < 0 || !length || !strncmp (path, "/proc", 5))
@@ -1391,6 +1418,19 @@ START_TEST (slurp_reads_on_when_the_size_was_wrong)
 }
 END_TEST
 
+/* Where a block of twice the size would be too large. */
+START_TEST (slurp_never_asks_for_more_than_is_wanted)
+{
+  eio__slurper s = { .cap = 3000, .want = 5000 };
+
+  s.buf = fault_malloc (s.cap);
+  ck_assert_int_eq (eio__slurp_grow (&s, 0), 0);
+  ck_assert_uint_eq (s.cap, s.want);
+  ck_assert_uint_eq (last_size, s.want);
+  fault_free (s.buf);
+}
+END_TEST
+
 /* Half a file looks like a whole one, so this is no partial success. */
 START_TEST (slurp_that_fails_half_way_fails)
 {
@@ -1499,6 +1539,101 @@ START_TEST (sendfile_stops_at_the_end_of_the_file)
 }
 END_TEST
 
+enum { HOLE = 1 << 20 };
+
+/* A file of BYTES bytes, a hole, and BYTES bytes again. */
+static void
+make_sparse_file (void)
+{
+  int fd = open (path[FILE_PATH], O_WRONLY);
+
+  ck_assert_int_ge (fd, 0);
+  ck_assert_int_eq (pwrite (fd, content, BYTES, HOLE), BYTES);
+  ck_assert_int_eq (close (fd), 0);
+}
+
+/* Up to size. */
+static void
+check_same (const char *file, const char *other, off_t size)
+{
+  static char there[BYTES];
+  int fd = open (file, O_RDONLY), fd2 = open (other, O_RDONLY);
+  off_t at;
+
+  for (at = 0; at < size; at += BYTES)
+    {
+      int n = size - at < BYTES ? (int)(size - at) : BYTES;
+
+      ck_assert_int_eq (pread (fd, buffer, n, at), n);
+      ck_assert_int_eq (pread (fd2, there, n, at), n);
+      ck_assert_int_eq (memcmp (buffer, there, n), 0);
+    }
+  close (fd);
+  close (fd2);
+}
+
+static const eio_req copy_to_new
+  = { .type = EIO_COPY, P (FILE), TO (NEW) };
+
+/* The file that is copied grows meanwhile: within its data, in a hole, and
+ * behind that. */
+START_TEST (copy_is_of_the_size_that_the_file_had)
+{
+  static const off_t sizes[] = { BYTES / 2, HOLE / 2, HOLE + BYTES / 2 };
+  struct stat st;
+  run r;
+
+  start ();
+  make_sparse_file ();
+  size_lie = sizes[_i] - (HOLE + BYTES);
+  arm (F_ioctl, EOPNOTSUPP, 0, FOR_EVER); /* no clones */
+  execute (&copy_to_new, &r);
+  size_lie = 0;
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (stat (path[NEW_PATH], &st), 0);
+  ck_assert_int_eq (st.st_size, sizes[_i]);
+  check_same (path[NEW_PATH], path[FILE_PATH], sizes[_i]);
+}
+END_TEST
+
+/* A file that ends with a hole, and one that does not tell its length: each
+ * look at how long it is fails, and each at where data is, which can be done
+ * without. */
+START_TEST (copy_that_fails_late_leaves_no_target)
+{
+  int call = _i % 2 ? F_lseek : F_fstat, n;
+  estate before;
+  run r, clean;
+
+  start ();
+  if (_i / 2)
+    size_lie = -BYTES;
+  else
+    ck_assert_int_eq (truncate (path[FILE_PATH], HOLE), 0);
+  before = recess ();
+  arm (F_ioctl, EOPNOTSUPP, 0, FOR_EVER);
+  execute (&copy_to_new, &clean);
+  assert_ok (clean.seen, 0);
+  ck_assert_int_gt (clean.calls[call], 1);
+
+  for (n = 0; n < clean.calls[call]; ++n)
+    {
+      renew_fixture ();
+      arm (F_ioctl, EOPNOTSUPP, 0, FOR_EVER);
+      arm (call, EIO, n, 1);
+      execute (&copy_to_new, &r);
+      if (r.seen.result)
+        {
+          assert_fails (r.seen, EIO);
+          ck_assert (!exists (path[NEW_PATH]));
+        }
+      else
+        ck_assert (call == F_lseek && r.digest == clean.digest);
+    }
+  assert_same_estate (before, recess (), "COPY");
+}
+END_TEST
+
 /*****************************************************************************
  * Buffers                                                                   *
  *****************************************************************************/
@@ -1529,6 +1664,43 @@ START_TEST (links_longer_than_the_buffer_are_not_cut)
   execute (&req, &r);
   assert_ok (r.seen, _i / 2 ? 1 : PATH_BYTES - 1);
   ck_assert_int_eq (buffer[PATH_BYTES], '-');
+}
+END_TEST
+
+/* To another file system. */
+START_TEST (links_longer_than_the_buffer_are_not_moved)
+{
+  eio_req req = { .type = EIO_MOVE, P (LINK), TO (NEW) };
+  estate before;
+  run r;
+
+  start ();
+  before = recess ();
+  renew_fixture ();
+  link_length = PATH_BYTES + 1;
+  arm (F_renameat, EXDEV, 0, 1);
+  execute (&req, &r);
+  link_length = 0;
+  assert_fails (r.seen, ENAMETOOLONG);
+  ck_assert (exists (path[LINK_PATH]) && !exists (path[NEW_PATH]));
+  assert_same_estate (before, recess (), "MOVE");
+}
+END_TEST
+
+/* By one byte in a name, by one in what is looked up there, and by none: then
+ * it is for the kernel to say. */
+START_TEST (results_longer_than_the_buffer_are_not_cut)
+{
+  static const int depths[] = { PATH_BYTES, PATH_BYTES - 2, PATH_BYTES - 3 };
+  eio_req req = { .type = EIO_REALPATH, .ptr1 = "/more" };
+  run r;
+
+  start ();
+  depth = depths[_i];
+  execute (&req, &r);
+  depth = 0;
+  assert_fails (r.seen, ENAMETOOLONG);
+  ck_assert_int_eq (r.calls[F_fstatat], _i == 2);
 }
 END_TEST
 
@@ -1951,6 +2123,15 @@ START_TEST (statvfs_and_truncate_find_another_way)
   execute (&req, &r);
   assert_ok (r.seen, 0);
   ck_assert_int_eq (lseek (DATA, 0, SEEK_END), 5);
+
+  /* But not that of another directory. */
+  req.offs = 3;
+  ino_lie = 1;
+  arm (F_truncate, ENOENT, 0, 1);
+  execute (&req, &r);
+  ino_lie = 0;
+  assert_fails (r.seen, ENOENT);
+  ck_assert_int_eq (lseek (DATA, 0, SEEK_END), 5);
   eio_wd_close_sync (req.wd);
 }
 END_TEST
@@ -2114,6 +2295,37 @@ START_TEST (poll_fd_is_never_descriptor_0)
   ck_assert_int_gt (fd, 0);
   ck_assert_int_eq (fcntl (0, F_GETFD), -1);
   ck_assert_int_eq (count_fds (), fds + 2);
+}
+END_TEST
+
+/* Where there is no descriptor to make room with. */
+START_TEST (poll_fd_may_change_its_number_in_a_child)
+{
+  int lower = dup (1), fd, status;
+  pid_t pid;
+
+  host_start ();
+  fd = eio_poll_fd ();
+  close (lower);
+  arm (F_eventfd, ENOSYS, 0, 1); /* a pipe has both numbers */
+  arm (F_fcntl, EMFILE, 0, FOR_EVER);
+  pid = fork ();
+  if (!pid)
+    {
+      int childs, wrong;
+
+      disarm_all ();
+      childs = eio_poll_fd ();
+      wrong = childs != lower;
+      eio_nop (0, 0, 0);
+      while (!is_readable (childs))
+        nap (1);
+      wrong |= eio_poll () != 0 || is_readable (childs);
+      _exit (wrong);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  ck_assert_int_eq (eio_poll_fd (), fd);
 }
 END_TEST
 
@@ -2330,6 +2542,24 @@ START_TEST (unknown_types_come_in_order_of_likelihood)
 }
 END_TEST
 
+/* And only those. */
+START_TEST (scandir_asks_for_types_that_are_unknown)
+{
+  static const char *const made[] = { "file", "x", "dir.2", "y", "dir1" };
+  listing l = list_untyped (_i ? "xd" : "", EIO_READDIR_DENTS, made, 5);
+  int i;
+
+  arm (F_fstatat, 0, 0, 0);
+  eio_scandir (scratch_path ("untyped"), 0, 0, list, &l);
+  host_drain ();
+  ck_assert_int_eq (l.count, 5);
+  ck_assert_int_eq (calls_of (F_fstatat), _i ? 3 : 0);
+  for (i = 0; i < 5; ++i)
+    ck_assert_int_eq (l.type[i],
+                      l.name[i][0] == 'd' ? EIO_DT_DIR : EIO_DT_REG);
+}
+END_TEST
+
 START_TEST (known_directories_come_before_unknown_types_and_files_last)
 {
   static const char *const made[]
@@ -2369,6 +2599,63 @@ START_TEST (directories_with_too_many_bytes_of_names_are_eoverflow)
   assert_fails (r.seen, EOVERFLOW);
   ck_assert_int_eq (r.calls[F_closedir], 1);
   assert_same_estate (before, recess (), "READDIR");
+}
+END_TEST
+
+/* Between the look where a link leads, and at what is there. */
+START_TEST (file_behind_a_link_that_vanishes_is_made_anew)
+{
+  eio_req req = { .type = EIO_SAVE, BUF (9), .int2 = 0640 };
+  struct stat st;
+  run r;
+
+  start ();
+  renew_fixture ();
+  req.ptr1 = (void *)scratch_path ("to-old");
+  ck_assert_int_eq (symlink ("old", req.ptr1), 0);
+  arm (F_fstatat, ENOENT, 1, 1);
+  execute (&req, &r);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (lstat (req.ptr1, &st), 0);
+  ck_assert (S_ISLNK (st.st_mode));
+  ck_assert_uint_eq (hash_file (path[OLD_PATH]), hash (10, buffer, 9));
+}
+END_TEST
+
+static long closed_dir;
+static int first_close, second_close;
+
+static void
+close_it_twice (int which, int n)
+{
+  eio_req req = { .type = EIO_CLOSEDIR, .int3 = closed_dir };
+
+  if (which != F_readdir || n)
+    return;
+  first_close = (int)eio__closedir (&req);
+  req.int3 = closed_dir;
+  errno = 0;
+  second_close = eio__closedir (&req) == -1 ? errno : 0;
+}
+
+/* While it is read, nothing is freed. */
+START_TEST (directory_that_is_closed_is_not_closed_again)
+{
+  eio_req req = { .type = EIO_READDIR_NEXT, SORTED };
+  estate before;
+  run r;
+
+  start_with (ENTRIES);
+  before = recess ();
+  req.int3 = closed_dir = open_dir ();
+  before_call = close_it_twice;
+  execute (&req, &r);
+  before_call = (void (*) (int, int))0;
+  assert_ok (r.seen, ENTRIES);
+  ck_assert_int_eq (first_close, 0);
+  ck_assert_int_eq (second_close, EBADF);
+  ck_assert_int_eq (r.calls[F_closedir], 1);
+  assert_same_estate (before, recess (), "CLOSEDIR");
 }
 END_TEST
 
@@ -2727,18 +3014,23 @@ add_short_transfers (TCase *tc)
   tcase_add_loop_test (tc, short_write_is_a_success, 0, 2);
   tcase_add_loop_test (tc, slurp_continues_short_reads, 0, SLURPS);
   tcase_add_loop_test (tc, slurp_reads_on_when_the_size_was_wrong, 0, SLURPS);
+  tcase_add_test (tc, slurp_never_asks_for_more_than_is_wanted);
   tcase_add_loop_test (tc, slurp_that_fails_half_way_fails, 0, 5);
   tcase_add_test (tc, sendfile_continues_short_transfers);
   tcase_add_test (tc, sendfile_by_hand_continues_short_transfers);
   tcase_add_loop_test (tc, sendfile_that_fails_late_reports_what_went, 0,
                        LENGTH (late));
   tcase_add_loop_test (tc, sendfile_stops_at_the_end_of_the_file, 0, 2);
+  tcase_add_loop_test (tc, copy_is_of_the_size_that_the_file_had, 0, 3);
+  tcase_add_loop_test (tc, copy_that_fails_late_leaves_no_target, 0, 4);
 }
 
 static void
 add_buffers (TCase *tc)
 {
   tcase_add_loop_test (tc, links_longer_than_the_buffer_are_not_cut, 0, 4);
+  tcase_add_test (tc, links_longer_than_the_buffer_are_not_moved);
+  tcase_add_loop_test (tc, results_longer_than_the_buffer_are_not_cut, 0, 3);
   tcase_add_test (tc, readlink_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, realpath_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, slurp_zeroes_the_rest_of_our_buffer);
@@ -2773,6 +3065,7 @@ add_missing (TCase *tc)
   tcase_add_loop_test (tc, mtouch_by_hand_writes_only_when_told_to, 0, 2);
   tcase_add_test (tc, poll_fd_becomes_a_pipe);
   tcase_add_loop_test (tc, poll_fd_keeps_its_number_in_a_child, 0, 4);
+  tcase_add_test (tc, poll_fd_may_change_its_number_in_a_child);
   tcase_add_test (tc, poll_fd_is_never_descriptor_0);
   tcase_add_test (tc, poll_fd_is_known_again);
   tcase_add_loop_test (tc, readahead_becomes_reading, 0, 2);
@@ -2785,11 +3078,14 @@ add_directories (TCase *tc)
 {
   tcase_add_loop_test (tc, unknown_types_are_said_to_be_found, 0, 3);
   tcase_add_test (tc, unknown_types_come_in_order_of_likelihood);
+  tcase_add_loop_test (tc, scandir_asks_for_types_that_are_unknown, 0, 2);
   tcase_add_test (
     tc, known_directories_come_before_unknown_types_and_files_last);
   tcase_add_loop_test (tc,
                        directories_with_too_many_bytes_of_names_are_eoverflow,
                        0, 3);
+  tcase_add_test (tc, file_behind_a_link_that_vanishes_is_made_anew);
+  tcase_add_test (tc, directory_that_is_closed_is_not_closed_again);
   tcase_add_loop_test (tc, dot_is_known_by_device_and_number, 0, 2);
   tcase_add_test (tc, wd_is_never_descriptor_0);
   tcase_add_test (tc, wd_that_gets_no_other_descriptor_than_0_fails);
