@@ -706,6 +706,7 @@ START_TEST (what_stops_it_is_told)
   partly (10, 0, eio_read_all (fd, buffer, 10, 0, KEEP));
   if (full >= 0)
     fails (ENOSPC, eio_write_all (full, content, 10, 0, KEEP));
+  arm (F_pwrite, 0, 0, 0);
   most = -1; /* without a reason */
   fails (ENOSPC, eio_write_all (fd, content, 10, 0, KEEP));
   fails (EFAULT, eio_write_all (fd, 0, 10, -1, KEEP));

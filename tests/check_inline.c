@@ -1797,6 +1797,29 @@ START_TEST (unknown_file_system_is_asked_about_by_descriptor_too)
 }
 END_TEST
 
+/* Asking takes a descriptor. */
+START_TEST (unknown_file_system_is_not_asked_about_without_descriptors)
+{
+  struct rlimit limit;
+  int first = dup (data), i;
+
+  close (first);
+  ck_assert_int_eq (getrlimit (RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = (rlim_t)first;
+  forget_calls ();
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
+  release ();
+  for (i = 0; i < 5; ++i)
+    {
+      gives (0, eio_fstat (data, KEEP));
+      ck_assert_int_eq (got_stat.st_size, SIZE);
+    }
+  ck_assert_int_eq (calls_of (C_fs), 0);
+  limit.rlim_cur = limit.rlim_max;
+  ck_assert_int_eq (setrlimit (RLIMIT_NOFILE, &limit), 0);
+}
+END_TEST
+
 /* The others do not wait for the answer, but for a worker. */
 START_TEST (file_system_is_asked_once)
 {
@@ -2903,6 +2926,8 @@ add_file_systems (TCase *tc)
 {
   tcase_add_loop_test (tc, unknown_file_system_is_asked_by_a_worker, 0, 3);
   tcase_add_test (tc, unknown_file_system_is_asked_about_by_descriptor_too);
+  tcase_add_test (tc,
+                  unknown_file_system_is_not_asked_about_without_descriptors);
   tcase_add_test (tc, file_system_is_asked_once);
   tcase_add_test (tc, without_memory_the_submitter_asks_no_file_system);
   tcase_add_loop_test (tc, what_is_not_local_goes_to_workers, 0,

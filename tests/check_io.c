@@ -1379,6 +1379,21 @@ END_TEST
  * fcntl, ioctl, dup2, close                                                 *
  *****************************************************************************/
 
+START_TEST (splice_moves_bytes_to_where_it_is_told)
+{
+  const char *path = scratch_path ("out");
+  int out = open (path, O_WRONLY | O_CREAT, 0666), fds[2];
+
+  make_pipe (fds, 0);
+  ck_assert_int_eq (write (fds[1], "abcdef", 6), 6);
+  gives (2, eio_splice (fds[0], -1, out, 1, 2, 0, KEEP));
+  gives (4, eio_splice (fds[0], -1, out, -1, 9, 0, KEEP));
+  ck_assert_int_eq (position (out), 4);
+  expect_contents (path, "cdef", 4);
+  close (out);
+}
+END_TEST
+
 START_TEST (fcntl_passes_command_and_argument_on)
 {
   int fd = open_pattern ("f", 100, O_RDWR | O_APPEND), copy;
@@ -1879,6 +1894,7 @@ add_descriptor_tests (Suite *suite)
   tcase_add_test (tc, sync_file_range_gives_what_the_system_gives);
   tcase_add_test (tc, fallocate_does_what_the_system_does);
   tcase_add_test (tc, fallocate_reports_the_systems_errors);
+  tcase_add_test (tc, splice_moves_bytes_to_where_it_is_told);
 #endif
   tcase_add_test (tc, fcntl_passes_command_and_argument_on);
   tcase_add_test (tc, fcntl_fills_a_struct);

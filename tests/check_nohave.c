@@ -517,11 +517,30 @@ START_TEST (paths_are_not_answered_at_once)
 }
 END_TEST
 
+/* Nor what of files is in memory; a read finds out. */
+START_TEST (reads_need_no_look_before)
+{
+  int i;
+
+  start ();
+  eio_set_inline (4096);
+  for (i = 0; i < 3; ++i)
+    {
+      memset (buf, 0, 100);
+      OK (100, eio_read (fd, buf, 100, 7, TAIL));
+      ck_assert_int_eq (memcmp (buf, bytes + 7, 100), 0);
+    }
+}
+END_TEST
+
 START_TEST (workers_are_as_the_system_makes_them)
 {
   start ();
   errno = 0;
   ck_assert_int_eq (eio_set_ioprio (0), -1);
+  ck_assert_int_eq (errno, ENOSYS);
+  errno = 0;
+  ck_assert_int_eq (eio_set_affinity (0, 0), -1);
   ck_assert_int_eq (errno, ENOSYS);
 }
 END_TEST
@@ -602,6 +621,7 @@ main (void)
   tcase_add_test (tc, ranges_and_status_have_substitutes);
   tcase_add_test (tc, what_has_no_substitute_is_enosys);
   tcase_add_test (tc, paths_are_not_answered_at_once);
+  tcase_add_test (tc, reads_need_no_look_before);
   tcase_add_test (tc, workers_are_as_the_system_makes_them);
   tcase_add_test (tc, structs_of_workers_are_used_again);
   tcase_add_test (tc, workers_need_condition_variables);

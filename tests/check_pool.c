@@ -2246,6 +2246,49 @@ START_TEST (worker_inherits_nothing_from_the_worker_that_starts_it)
 }
 END_TEST
 
+static sem_t nicer;
+
+static void *
+examine_when_others_are_nicer (void *t)
+{
+  take (&nicer);
+  examine_new_worker (t);
+  return 0;
+}
+
+/* Anybody may be nicer. */
+START_TEST (worker_is_as_nice_as_its_pool)
+{
+  int nice = getpriority (PRIO_PROCESS, gettid ());
+  pthread_t thread;
+  traits t;
+  sem_init (&nicer, 0, 0);
+  thread = start_thread (examine_when_others_are_nicer, &t);
+  if (nice < 19)
+    ck_assert_int_eq (setpriority (PRIO_PROCESS, gettid (), ++nice), 0);
+  start ();
+  give (&nicer, 1);
+  pthread_join (thread, 0);
+  host_drain ();
+  ck_assert_int_eq (t.nice, nice);
+}
+END_TEST
+
+/* What is reset on fork is not meant to spread. */
+START_TEST (worker_does_not_inherit_what_is_reset_on_fork)
+{
+  struct sched_param param = { 0 };
+  traits t;
+  if (sched_getscheduler (0) != SCHED_OTHER
+      || sched_setscheduler (0, SCHED_OTHER | SCHED_RESET_ON_FORK, &param))
+    return; /* an unusual system */
+  start ();
+  examine_new_worker (&t);
+  host_drain ();
+  ck_assert_int_eq (t.policy, SCHED_OTHER);
+}
+END_TEST
+
 START_TEST (stack_is_neither_small_nor_the_default)
 {
   pthread_attr_t attr;
@@ -2711,6 +2754,8 @@ add_workers_before_init (Suite *suite)
                        0, LENGTH (names));
   tcase_add_test (tc, worker_is_not_named_after_who_submits);
   tcase_add_test (tc, worker_inherits_nothing_from_the_worker_that_starts_it);
+  tcase_add_test (tc, worker_is_as_nice_as_its_pool);
+  tcase_add_test (tc, worker_does_not_inherit_what_is_reset_on_fork);
 }
 
 static void
