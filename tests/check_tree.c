@@ -30,6 +30,7 @@ static struct
   int at; /* which, from now on; 0: none */
   atomic_int calls;
   int error; /* 0: it goes on */
+  int lasts; /* all after it fail, too */
   void (*act) (void);
   int fired;
   const char *call; /* which that was */
@@ -45,9 +46,9 @@ static atomic_int holds;     /* so many copies of files wait in the middle */
 static int
 stumble (const char *call)
 {
-  int saved = errno;
+  int saved = errno, n = fault.at ? ++fault.calls : -1;
 
-  if (!fault.at || ++fault.calls != fault.at)
+  if (n < fault.at || (n > fault.at && !fault.lasts))
     return 0;
   fault.fired = 1;
   fault.call = call;
@@ -1342,6 +1343,15 @@ make_small_tree (const char *name)
 
 enum { WALK, REMOVE, COPY, MOVE };
 
+/* Sees to it that no more directories are kept open than a test says. */
+static eio_req *
+keep_few_open (eio_req *req)
+{
+  if (req && may_be_open)
+    ((eio__tree *)req)->may_open = may_be_open;
+  return req;
+}
+
 static eio_req *
 begin (int kind, unsigned maxreq)
 {
@@ -1356,9 +1366,7 @@ begin (int kind, unsigned maxreq)
                                      maxreq, TREE)
                        : eio_mvtree ("t", there ("u"), EIO_COPY_SYNC, maxreq,
                                      TREE);
-  if (req && may_be_open)
-    ((eio__tree *)req)->may_open = may_be_open;
-  return req;
+  return keep_few_open (req);
 }
 
 /* As at first. */
@@ -1400,14 +1408,14 @@ check_outcome (int kind, int error)
 static void
 arm (int n, int error, void (*act) (void))
 {
-  fault.calls = fault.fired = 0;
+  fault.calls = fault.fired = fault.lasts = 0;
   fault.error = error;
   fault.act = act;
   fault.at = n;
 }
 
 static void
-fail_each (int kind, int error)
+fail_each (int kind, int error, int lasts)
 {
   int n, fds;
 
@@ -1416,6 +1424,7 @@ fail_each (int kind, int error)
       begin_anew ();
       fds = count_fds ();
       arm (n, error, 0);
+      fault.lasts = lasts;
       run (begin (kind, 1));
       fault.at = 0;
       ck_assert_int_eq (count_fds (), fds);
@@ -1432,7 +1441,19 @@ START_TEST (each_call_fails)
   may_be_open = _i % 2;
   target = go_elsewhere ();
   make_small_tree ("ref");
-  fail_each (_i / LENGTH (fail_errors), fail_errors[_i % LENGTH (fail_errors)]);
+  fail_each (_i / LENGTH (fail_errors), fail_errors[_i % LENGTH (fail_errors)],
+             0);
+  close (target);
+  ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+/* As when a disk dies. */
+START_TEST (all_calls_fail_from_then_on)
+{
+  target = go_elsewhere ();
+  make_small_tree ("ref");
+  fail_each (_i, EIO, 1);
   close (target);
   ck_assert_int_eq (blocks_left (), 0);
 }
@@ -1443,7 +1464,7 @@ START_TEST (each_call_fails_without_types)
   target = go_elsewhere ();
   make_small_tree ("ref");
   without_types = 1;
-  fail_each (_i, EIO);
+  fail_each (_i, EIO, 0);
   close (target);
 }
 END_TEST
@@ -1836,10 +1857,32 @@ halt (void)
   take (&let_go);
 }
 
+/* Cancelled at that call, if it is made on a worker. */
+static void
+cancel_at (int n, int which)
+{
+  int fds = count_fds ();
+  eio_req *req;
+
+  arm (n, 0, halt);
+  req = begin (which, 1);
+  while (eio_nreqs ())
+    {
+      eio_poll ();
+      if (!sem_trywait (&arrived))
+        {
+          eio_cancel (req);
+          give (&let_go, 1);
+        }
+      sched_yield ();
+    }
+  fault.at = 0;
+  ck_assert_int_eq (count_fds (), fds);
+}
+
 START_TEST (cancelled_each)
 {
-  int n, fds;
-  eio_req *req;
+  int n;
 
   target = go_elsewhere ();
   make_small_tree ("ref");
@@ -1848,21 +1891,7 @@ START_TEST (cancelled_each)
   for (n = 1; n == 1 || fault.fired; ++n)
     {
       begin_anew ();
-      fds = count_fds ();
-      arm (n, 0, halt);
-      req = begin (_i, 1);
-      while (eio_nreqs ())
-        {
-          eio_poll ();
-          if (!sem_trywait (&arrived))
-            {
-              eio_cancel (req);
-              give (&let_go, 1);
-            }
-          sched_yield ();
-        }
-      fault.at = 0;
-      ck_assert_int_eq (count_fds (), fds);
+      cancel_at (n, _i);
       if (_i == COPY)
         compare (base, base, "ref", "t", 1);
       if (_i == MOVE)
@@ -1870,6 +1899,26 @@ START_TEST (cancelled_each)
     }
   ck_assert_int_gt (n, 30);
   close (target);
+  ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+/* Where a directory is half read, or what was read is half done. */
+START_TEST (cancelled_in_a_wide_directory)
+{
+  enum { WIDTH = 600, CALLS = WIDTH + WIDTH / 4 };
+  int n;
+
+  prepare_stays ();
+  main_thread = pthread_self ();
+  for (n = 1; n < CALLS; n += n < 10 ? 1 : CALLS / 10)
+    {
+      if (exists ("t"))
+        gives (0, eio_rmtree ("t", 0, 0, TREE));
+      make_wide ("t", WIDTH);
+      cancel_at (n, REMOVE);
+      ck_assert (exists ("t"));
+    }
   ck_assert_int_eq (blocks_left (), 0);
 }
 END_TEST
@@ -2064,6 +2113,39 @@ START_TEST (no_memory)
         ck_assert_int_eq (count_fds (), fds);
         ck_assert_int_eq (blocks_left (), 0);
       }
+}
+END_TEST
+
+/* To directories whose parents had to be closed. */
+START_TEST (no_memory_for_the_way_back)
+{
+  static const char *const dirs[]
+    = { "t", "t/a", "t/a/b", "t/a/b/c", "t/a/d", "t/a/d/e", "t/f", "t/f/g" };
+  int n, i, fds, fine = 0;
+  eio_req *req;
+
+  for (i = 0; i < LENGTH (dirs); ++i)
+    make_dir (dirs[i]);
+  may_be_open = 1;
+  run (eio_nop (0, keep, 0));
+  fds = count_fds ();
+  for (n = 1; !fine; ++n)
+    {
+      memset (&seen, 0, sizeof seen);
+      fail_at = n;
+      req = keep_few_open (eio_walk ("t", 0, 1, see, TREE));
+      if (req)
+        {
+          run (req);
+          fine = fail_at > 0;
+          ck_assert (!got.result || got.errorno == ENOMEM);
+          ck_assert (got.result || seen.entries == LENGTH (dirs));
+          ck_assert (!fine || !got.result);
+        }
+      fail_at = 0;
+      ck_assert_int_eq (count_fds (), fds);
+      ck_assert_int_eq (blocks_left (), 0);
+    }
 }
 END_TEST
 
@@ -2338,10 +2420,12 @@ main (void)
 
   tc = add_case (suite, "calls", 120, start, stop_workers);
   tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
+  tcase_add_loop_test (tc, all_calls_fail_from_then_on, 0, 4);
   tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
   tcase_add_test (tc, carried_off);
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
+  tcase_add_test (tc, cancelled_in_a_wide_directory);
   tcase_add_test (tc, links_grow);
   tcase_add_test (tc, no_links_to_others_files);
   tcase_add_test (tc, files_vanish);
@@ -2354,6 +2438,7 @@ main (void)
   tcase_add_test (tc, few_descriptors);
   tcase_add_test (tc, half_read);
   tcase_add_test (tc, no_memory);
+  tcase_add_test (tc, no_memory_for_the_way_back);
   tcase_add_test (tc, no_memory_for_errors);
   tcase_add_test (tc, cancelled);
   tcase_add_test (tc, swapped);
