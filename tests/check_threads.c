@@ -118,23 +118,25 @@ fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
 static pthread_t main_thread;
 
 /* Called, once, by the thread of the test, or by another, when it is about to
- * take the default pool's siglock. */
+ * take the default pool's siglock; and by any before it takes the reslock. */
 static void (*_Atomic before_signal_here) (void);
 static void (*_Atomic before_signal_there) (void);
+static void (*_Atomic before_result) (void);
 
 static int
 late_mutex_lock (pthread_mutex_t *mutex)
 {
-  if (mutex == &eio__default_pool->siglock)
-    {
-      void (*call) (void)
-        = pthread_equal (main_thread, pthread_self ())
-            ? atomic_exchange (&before_signal_here, 0)
-            : atomic_exchange (&before_signal_there, 0);
+  etp_pool *pool = eio__pool ();
+  void (*call) (void) = 0;
 
-      if (call)
-        call ();
-    }
+  if (mutex == &pool->siglock)
+    call = pthread_equal (main_thread, pthread_self ())
+             ? atomic_exchange (&before_signal_here, 0)
+             : atomic_exchange (&before_signal_there, 0);
+  else if (mutex == &pool->reslock)
+    call = atomic_exchange (&before_result, 0);
+  if (call)
+    call ();
   return pthread_mutex_lock (mutex);
 }
 
@@ -629,6 +631,22 @@ START_TEST (parked_worker_is_woken_when_a_start_fails)
 }
 END_TEST
 
+START_TEST (later_poll_starts_one_more_worker)
+{
+  fail_after (1);
+  submit_staying (1);
+  await_arrivals (1);
+  submit (0);
+  ck_assert_int_eq (attempts, 2);
+  fail_no_more ();
+  ck_assert_int_eq (eio_poll (), 0);
+  wait_until (executed == 1);
+  ck_assert_int_eq (executed_here, 0);
+  let_all_go (1);
+  ck_assert_int_eq (finished, 2);
+}
+END_TEST
+
 START_TEST (failures_use_up_no_part_of_the_limit)
 {
   fail_after (0);
@@ -753,14 +771,15 @@ jump_out (eio_req *req)
 }
 
 /* The worker has published, and not signalled yet: but the callback, which may
- * never return, is announced. */
+ * never return, is announced. There is one worker only, which takes them in
+ * turn. */
 START_TEST (poll_that_is_faster_than_the_signal_announces_itself)
 {
-  eio_set_max_parallel (1);
+  eio_set_parallel (1);
   before_signal_there = wait_for_the_test;
   eio_nop (0, jump_out, 0);
   eio_nop (0, count, 0);
-  wait_until (eio_npending () >= 1);
+  wait_until (eio_npending () == 1);
   ck_assert_int_eq (host_wants (), 0);
   if (!setjmp (out))
     {
@@ -791,6 +810,22 @@ START_TEST (poll_handles_what_comes_at_the_last_moment)
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (finishes, 2);
   ck_assert_int_eq (host_wait (0), 0);
+}
+END_TEST
+
+/* A worker has looked whether its life is over just before that is. */
+START_TEST (nobody_is_told_of_what_an_earlier_life_did)
+{
+  etp_pool *old = eio__default_pool;
+
+  before_result = wait_for_the_test;
+  eio_nop (0, count, 0);
+  wait_until (!before_result);
+  host_start ();
+  give (&let_go, 1);
+  wait_until (!etp_has_threads (old));
+  ck_assert_int_eq (host_wants (), 0);
+  ck_assert_int_eq (finishes, 0);
 }
 END_TEST
 
@@ -908,6 +943,42 @@ START_TEST (settings_do_not_block_without_threads)
   host_drain ();
   ck_assert_int_eq (finished, 2);
   fail_no_more ();
+}
+END_TEST
+
+/* How many threads wait for workers to leave. */
+static unsigned int
+count_waiting (void)
+{
+  unsigned int n;
+
+  X_LOCK (eio__default_pool->reqlock);
+  n = eio__default_pool->nwaiting;
+  X_UNLOCK (eio__default_pool->reqlock);
+  return n;
+}
+
+static void
+wait_for_a_waiter (void)
+{
+  wait_until (count_waiting () == 1);
+}
+
+/* A start that was under way counts as a worker until it has failed. */
+START_TEST (waiting_for_workers_ends_when_a_start_fails)
+{
+  pthread_t thread;
+
+  fail_after (0);
+  before_failure = wait_for_a_waiter;
+  pthread_create (&thread, 0, submit_elsewhere, 0);
+  wait_until (attempts == 1);
+  eio_set_max_parallel (0);
+  pthread_join (thread, 0);
+  fail_no_more ();
+  eio_set_min_parallel (1);
+  host_drain ();
+  ck_assert_int_eq (finished, 1);
 }
 END_TEST
 
@@ -1307,6 +1378,7 @@ add_later (Suite *suite)
   tcase_add_test (tc, raised_limit_starts_a_worker);
   tcase_add_test (tc, poll_has_nothing_to_do_once_there_is_a_worker);
   tcase_add_test (tc, parked_worker_is_woken_when_a_start_fails);
+  tcase_add_test (tc, later_poll_starts_one_more_worker);
   tcase_add_test (tc, failures_use_up_no_part_of_the_limit);
   tcase_add_test (tc, requests_wait_for_the_only_worker);
   tcase_add_test (tc, poll_executes_after_the_last_worker_has_left);
@@ -1320,6 +1392,7 @@ add_signals (Suite *suite)
   TCase *tc = add_case (suite, "signals", 60, prepare, 0);
   tcase_add_test (tc, poll_that_is_faster_than_the_signal_announces_itself);
   tcase_add_test (tc, poll_handles_what_comes_at_the_last_moment);
+  tcase_add_test (tc, nobody_is_told_of_what_an_earlier_life_did);
 }
 
 static void
@@ -1332,6 +1405,7 @@ add_settings (Suite *suite)
   tcase_add_test (tc, nothing_executes_while_the_limit_is_0);
   tcase_add_test (tc, lowering_the_limit_to_0_ends_execution_by_poll);
   tcase_add_test (tc, settings_do_not_block_without_threads);
+  tcase_add_test (tc, waiting_for_workers_ends_when_a_start_fails);
 }
 
 static void
