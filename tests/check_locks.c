@@ -857,6 +857,61 @@ START_TEST (no_worker_waits)
 }
 END_TEST
 
+/* A lock that was tried that often, and has time until then, or for ever. */
+static etp_round *
+join_round (etp_pool *pool, eio_req *req, size_t tried,
+            unsigned long long end)
+{
+  etp_round *round;
+
+  memset (req, 0, sizeof *req);
+  req->eio_frame = tried;
+  req->eio_t[2] = end;
+  etp_join_round_locked (pool, req);
+  ck_assert_uint_eq (req->eio_frame, tried + 1);
+  for (round = pool->rounds; round->reqs.last[0] != req;)
+    ck_assert (++round < pool->rounds + ETP_NUM_ROUNDS);
+  return round;
+}
+
+/* The more often it was, the later it is tried again, but in time. */
+START_TEST (locks_are_tried_in_rounds)
+{
+  enum { N = ETP_NUM_ROUNDS };
+  static eio_req reqs[N + 4];
+  static etp_pool pool;
+  etp_round *round = pool.rounds;
+  etp_queue taken;
+  int i;
+
+  ck_assert_uint_eq (etp_next_round_locked (&pool), 0);
+  for (i = 0; i < N + 2; ++i)
+    ck_assert_ptr_eq (join_round (&pool, &reqs[i], (size_t)i, 0),
+                      &round[i < N ? i : N - 1]);
+  for (i = 1; i < N; ++i)
+    ck_assert_uint_ge (round[i].due, round[i - 1].due + (ETP_PAUSE << (i - 1)));
+  ck_assert_ptr_eq (join_round (&pool, &reqs[i + 2], N, round[1].due),
+                    &round[1]);
+  ck_assert_uint_eq (etp_next_round_locked (&pool), round[0].due);
+  ck_assert_ptr_eq (join_round (&pool, &reqs[i + 3], N, round[0].due - 1),
+                    round);
+  ck_assert_uint_eq (round[0].due, reqs[i + 3].eio_t[2]);
+
+  etp_take_round_locked (&pool, &taken, round[0].due - 1);
+  ck_assert_int_eq (taken.size, 0);
+  etp_take_round_locked (&pool, &taken, round[0].due);
+  ck_assert_int_eq (taken.size, 2);
+  ck_assert_uint_eq (etp_next_round_locked (&pool), round[1].due);
+  reqs[N].cancelled = 1;
+  pool.alerted = 1;
+  etp_take_round_locked (&pool, &taken, 0);
+  ck_assert_int_eq (taken.size, 1);
+  ck_assert_ptr_eq (taken.first[0], &reqs[N]);
+  etp_take_rounds_locked (&pool, &taken);
+  ck_assert_int_eq (taken.size, N + 1);
+}
+END_TEST
+
 START_TEST (each_gets_the_lock_in_the_end)
 {
   static probe p[40];
@@ -1528,6 +1583,7 @@ main (void)
 
   tc = add_case (suite, "pool", 60, setup, stop_workers);
   tcase_add_test (tc, no_worker_waits);
+  tcase_add_test (tc, locks_are_tried_in_rounds);
   tcase_add_test (tc, each_gets_the_lock_in_the_end);
   tcase_add_test (tc, results_come_by_priority);
   tcase_add_test (tc, a_request_may_be_submitted_again);
