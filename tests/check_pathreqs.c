@@ -94,6 +94,9 @@ watched_fsync (int fd)
   return fsync (fd);
 }
 
+/* Which name this thread is about to make. */
+static __thread char created[100];
+
 static int
 trip_open (const char *path, int flags, ...)
 {
@@ -102,7 +105,10 @@ trip_open (const char *path, int flags, ...)
   if ((flags & O_TMPFILE) == O_TMPFILE)
     return faulty (C_unnamed);
   if (flags & O_CREAT)
-    return faulty (C_created);
+    {
+      snprintf (created, sizeof created, "%s", path);
+      return faulty (C_created);
+    }
   return faulty (C_openat);
 }
 
@@ -845,6 +851,27 @@ START_TEST (mkstemp_makes_a_file)
 }
 END_TEST
 
+static char taken[100];
+
+static void
+take_the_name (void)
+{
+  strcpy (taken, created);
+  write_file (taken, "mine", 4);
+}
+
+START_TEST (names_that_others_take_are_left_to_them)
+{
+  event = take_the_name;
+  event_at[C_created] = 1;
+  run (eio_mkstemp ("x-XXXXXX", KEEP));
+  ck_assert_int_ge (got.result, 0);
+  close ((int)got.result);
+  expect_file (got.ptr1, "");
+  expect_file (taken, "mine");
+}
+END_TEST
+
 START_TEST (mkdtemp_makes_a_directory)
 {
   eio_wd wd = eio_wd_open_sync (EIO_CWD, "dir");
@@ -1026,6 +1053,7 @@ END_TEST
 START_TEST (tmpfile_removes_the_name_where_it_has_to)
 {
   static const int errors[] = { EOPNOTSUPP, EISDIR, ENOSYS };
+  int fds = count_fds ();
 
   umask (022);
   arm (C_unnamed, errors[_i], 0, FOR_EVER);
@@ -1036,6 +1064,7 @@ START_TEST (tmpfile_removes_the_name_where_it_has_to)
   fails (ENOTDIR, eio_tmpfile ("file", O_RDWR, 0600, KEEP));
   arm (C_unlinkat, EIO, 0, 1);
   fails (EIO, eio_tmpfile (".", O_RDWR, 0600, KEEP));
+  ck_assert_int_eq (count_fds (), fds);
 }
 END_TEST
 
@@ -1857,10 +1886,15 @@ END_TEST
 
 START_TEST (copies_share_blocks_where_they_can)
 {
+  struct eio_progress progress;
+
   make_large ("large");
   cloning = 1;
   gives (0, eio_copy ("large", "new", EIO_COPY_CLONE_ONLY, KEEP));
   ck_assert_int_eq (status_of ("new").st_size, 0); /* nobody copied */
+  eio_get_progress (&got, &progress);
+  ck_assert_uint_eq (progress.bytes_done, LARGE);
+  ck_assert_uint_eq (progress.bytes_total, LARGE);
   cloning = 0;
   arm (C_ioctl, _i ? ENOTTY : EOPNOTSUPP, 0, FOR_EVER);
   fails (EOPNOTSUPP, eio_copy ("large", "new2", EIO_COPY_CLONE_ONLY, KEEP));
@@ -1995,6 +2029,19 @@ START_TEST (sources_may_change_meanwhile)
   event_at[C_pread] = 2;
   gives (0, eio_copy ("large", "new", 0, KEEP));
   expect_large ("new", _i ? LARGE : 100000);
+}
+END_TEST
+
+/* Behind all data, where the file system tells of holes. */
+START_TEST (sources_may_become_shorter_than_their_last_hole)
+{
+  make_large ("large");
+  ck_assert_int_eq (truncate ("large", 10 * LARGE), 0);
+  event = shrink_large;
+  event_at[C_lseek] = 4;
+  gives (0, eio_copy ("large", "new", 0, KEEP));
+  if (calls_of (C_lseek) > 3)
+    expect_large ("new", 100000);
 }
 END_TEST
 
@@ -2157,6 +2204,7 @@ expect_progress (eio_req req, int call, int n, uint64_t done, uint64_t total)
 {
   watched = req;
   watched.finish = keep;
+  watched.eio_done = watched.eio_total = total; /* of an earlier submission */
   memset (&far, 0xff, sizeof far);
   arm (call, 0, 0, 0);
   event_at[call] = n;
@@ -2228,8 +2276,29 @@ START_TEST (requests_tell_how_far_they_are)
   st = status_of ("new");
   ck_assert_int_eq (st.st_size, 10 * LARGE);
   ck_assert_int_lt (st.st_blocks * 512, 2 * LARGE);
+  req.type = EIO_MOVE;
+  arm (C_renameat, EXDEV, 0, 1);
+  expect_progress (req, C_fchmod, 1, 10 * LARGE, 10 * LARGE);
   expect_progress ((eio_req){ .type = EIO_MKDIR, .ptr1 = "d", .int2 = 0700 },
                    C_mkdirat, 1, 0, 0);
+}
+END_TEST
+
+/* What it told when it was submitted before is over. */
+START_TEST (progress_begins_anew)
+{
+  eio_req req = { .type = EIO_COPY, .ptr1 = "missing", .ptr2 = "new",
+                  .eio_done = 7, .eio_total = 9 };
+  struct eio_progress progress;
+
+  fails (ENOENT, submit (req));
+  eio_get_progress (&got, &progress);
+  ck_assert_uint_eq (progress.bytes_done + progress.bytes_total, 0);
+  req.type = EIO_MOVE;
+  req.ptr1 = "file";
+  gives (0, submit (req));
+  eio_get_progress (&got, &progress);
+  ck_assert_uint_eq (progress.bytes_done + progress.bytes_total, 0);
 }
 END_TEST
 
@@ -2489,6 +2558,30 @@ START_TEST (moves_across_never_lose_the_source)
 }
 END_TEST
 
+/* The same number of bytes, written at another time. */
+static void
+change_time_of_large (long seconds, long ns)
+{
+  struct timespec times[2] = { { 0, UTIME_OMIT } };
+
+  times[1] = status_of ("large").st_mtim;
+  times[1].tv_sec -= seconds;
+  times[1].tv_nsec = (times[1].tv_nsec + ns) % 1000000000;
+  ck_assert_int_eq (utimensat (AT_FDCWD, "large", times, 0), 0);
+}
+
+static void
+write_large_earlier (void)
+{
+  change_time_of_large (1, 0);
+}
+
+static void
+write_large_now (void)
+{
+  change_time_of_large (0, 500000000);
+}
+
 static void
 replace_large (void)
 {
@@ -2497,12 +2590,19 @@ replace_large (void)
 
 START_TEST (moves_across_leave_what_has_changed)
 {
+  static void (*const changes[]) (void)
+    = { write_large_earlier, write_large_now, grow_large };
+  int i;
+
   make_large ("large");
-  go_across (0);
-  event = grow_large;
-  event_at[C_copy_file_range] = 1;
-  fails (EBUSY, eio_move ("large", "new", 0, KEEP));
-  ck_assert (exists ("large") && !exists ("new"));
+  for (i = 0; i < LENGTH (changes); ++i)
+    {
+      go_across (0);
+      event = changes[i];
+      event_at[C_copy_file_range] = 1;
+      fails (EBUSY, eio_move ("large", "new", 0, KEEP));
+      ck_assert (exists ("large") && !exists ("new"));
+    }
 
   /* Another file has its name now. */
   go_across (0);
@@ -2760,6 +2860,7 @@ static void
 add_temp (TCase *tc)
 {
   tcase_add_test (tc, mkstemp_makes_a_file);
+  tcase_add_test (tc, names_that_others_take_are_left_to_them);
   tcase_add_test (tc, mkdtemp_makes_a_directory);
   tcase_add_test (tc, templates_end_in_six_x);
   tcase_add_test (tc, names_that_are_taken_are_not_used);
@@ -2823,12 +2924,14 @@ add_copying (TCase *tc)
   tcase_add_test (tc, copies_give_no_rights_to_others);
   tcase_add_loop_test (tc, holes_stay_holes, 0, 3);
   tcase_add_loop_test (tc, sources_may_change_meanwhile, 0, 2);
+  tcase_add_test (tc, sources_may_become_shorter_than_their_last_hole);
   tcase_add_test (tc, only_files_are_copied);
   tcase_add_test (tc, all_is_synced_in_order);
   tcase_add_test (tc, attributes_are_copied_before_the_mode);
   tcase_add_test (tc, partial_copies_are_removed);
   tcase_add_test (tc, copies_stop_when_cancelled);
   tcase_add_test (tc, requests_tell_how_far_they_are);
+  tcase_add_test (tc, progress_begins_anew);
   tcase_add_test (tc, descriptors_are_copied_at_once);
   tcase_add_test (tc, holes_are_not_counted);
   tcase_add_loop_test (tc, moves_are_renames, 0, 2);
