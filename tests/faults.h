@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  * Copyright (c) 2026 The libeio authors */
 
-/* For rooms that include eio.c with its system calls replaced: calls that fail,
+/* For rooms that replace system calls, or have them answered: calls that fail,
  * or before which something happens, when a test says so.  Include after
- * counting.h, and after an enum of the calls that ends with CALL_COUNT; before
- * eio.c.  A substitute asks faulty () or error_of (). */
+ * counting.h, or ecb.h, and after an enum of the calls that ends with
+ * CALL_COUNT; before eio.c.  A substitute asks faulty () or error_of (). */
 
 #ifndef TESTS_FAULTS_H_
 #define TESTS_FAULTS_H_
+
+#include <limits.h>
+#include <stdatomic.h>
 
 enum { FOR_EVER = INT_MAX };
 
@@ -49,7 +52,7 @@ disarm (void)
     arm (i, 0, 0, 0);
 }
 
-static int
+ecb_unused static int
 calls_of (int which)
 {
   return faults[which].calls;
@@ -81,7 +84,7 @@ error_of (int which)
 }
 
 /* Whether this call has to fail, then with errno. */
-static int
+ecb_unused static int
 faulty (int which)
 {
   int error = error_of (which);
