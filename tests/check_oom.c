@@ -841,6 +841,82 @@ START_TEST (shutdown_leaves_nothing_behind)
 }
 END_TEST
 
+/* While memory is short, from the nth allocation on or just there. */
+START_TEST (shutdown_needs_no_memory)
+{
+  outcome o;
+  int nth, hungry = 1;
+
+  for (nth = 1; hungry; ++nth)
+    {
+      memset (&o, 0, sizeof o);
+      host_start ();
+      wake (1);
+      ck_assert_ptr_nonnull (eio_open (scratch (), O_RDONLY, 0, 0, close_it,
+                                       0));
+      ck_assert_ptr_nonnull (eio_nop (0, note, &o));
+      starve (nth, _i / 2);
+      ck_assert_int_eq (eio_shutdown (_i & 1, -1), 0);
+      hungry = stop_starving ();
+      ck_assert_int_eq (live, 0);
+      ck_assert_uint_eq (eio_nthreads (), 0);
+      ck_assert (_i & 1 || o.calls == 1);
+    }
+  host_start (); /* for tear_down */
+}
+END_TEST
+
+/* A whole life of a pool. */
+static void
+live_in_a_pool (void)
+{
+  eio_req req = { .type = EIO_NOP, .finish = note };
+  eio_pool *pool = eio_pool_new (0, 0, 0);
+  outcome o = { 0 };
+
+  if (!pool)
+    {
+      ck_assert_int_eq (errno, ENOMEM);
+      return;
+    }
+  eio_pool_use (pool);
+  eio_set_min_parallel (2);
+  eio_set_max_idle (1);
+  eio_set_reserved (1, 0);
+  eio_set_stack_size (1 << 17);
+  eio_set_thread_name ("a-name");
+  ck_assert_int_ge (eio_poll_fd (), 0);
+  req.data = &o;
+  eio_submit (&req);
+  while (eio_nreqs ())
+    eio_poll ();
+  assert_ok (o, 0);
+  ck_assert_int_eq (eio_pool_free (pool), 0);
+  eio_pool_use (0);
+}
+
+START_TEST (pools_survive_lack_of_memory)
+{
+  long blocks;
+  int nth, fds, hungry = 1;
+
+  host_start ();
+  live_in_a_pool ();
+  blocks = rest ();
+  fds = count_fds ();
+  for (nth = 1; hungry; ++nth)
+    {
+      starve (nth, _i);
+      errno = 0;
+      live_in_a_pool ();
+      hungry = stop_starving ();
+      ck_assert_int_eq (live, blocks);
+      ck_assert_int_eq (count_fds (), fds);
+    }
+  ck_assert_int_gt (nth, 3);
+}
+END_TEST
+
 START_TEST (wd_open_sync_leaves_nothing_behind)
 {
   long blocks;
@@ -1206,6 +1282,9 @@ main (void)
   tcase_add_loop_test (others, init_says_enomem_and_can_be_repeated, 0, 2);
   tcase_add_loop_test (others, child_begins_anew_without_memory, 1, 4);
   tcase_add_loop_test (others, shutdown_leaves_nothing_behind, 0, 4);
+  tcase_add_loop_test (others, shutdown_needs_no_memory, 0, 4);
+  tcase_add_loop_test (others, pools_survive_lack_of_memory, ONE,
+                       ALL_FROM + 1);
   tcase_add_test (others, wd_open_sync_leaves_nothing_behind);
   tcase_add_test (others, long_links_leave_nothing_behind);
   tcase_add_test (others, sendfile_sync_leaves_nothing_behind);
