@@ -132,7 +132,7 @@ platform_nohave ()
 {
   local off rooms
   rooms=$(printf 'tests/check_%s\\ ' abi table group signal cancel shutdown \
-    readdir realpath wd memory fork nohave)
+    grpthreads readdir realpath wd memory fork stress embed nohave)
   mapfile -t off < <(
     grep -o '^eio_check(\[HAVE_[A-Z0-9_]*' libeio.m4 |
       sed 's/.*\[\(.*\)/eio_cv_\1=no/'
