@@ -303,6 +303,7 @@ the_limit_changes (void)
   start (2, 0, work);
   eio_set_max_parallel (0);
   must (eio_nthreads () == 0);
+  must (is_alone ());
   start (3, 0, work);
   must (!seen[3].begun);
   eio_set_min_parallel (2);
@@ -591,6 +592,42 @@ pools_share_workers (void)
   end ();
 }
 
+static void
+want_here (void *userdata)
+{
+  (void)userdata;
+  want ();
+}
+
+static void
+done_here (void *userdata)
+{
+  (void)userdata;
+  done ();
+}
+
+/* There is no thread for the workers' own pool, nor for another that shares
+ * them, and that other is told so. */
+static void
+all_pools_hear_of_refusals (void)
+{
+  eio_pool *pool, *before;
+  int i;
+
+  begin (2);
+  must (!eio_init (0, 0));
+  must ((pool = eio_pool_new_shared (0, want_here, done_here, 0)));
+  before = eio_pool_use (pool);
+  refused_from = creations;
+  refused = 100;
+  for (i = 0; i < 3; ++i)
+    start (i, 0, work);
+  poll_until_ended (3);
+  eio_pool_use (before);
+  must (!eio_pool_free (pool));
+  end ();
+}
+
 /* Whatever still waits is cancelled. */
 static void
 shutdown_cancels (void)
@@ -711,6 +748,7 @@ static const struct
   USE (the_host_waits_for_results),
   USE (polls_are_limited),
   USE (pools_share_workers),
+  USE (all_pools_hear_of_refusals),
   USE (shutdown_cancels),
   USE (lives_follow_each_other),
   USE (workers_are_handed_over),
