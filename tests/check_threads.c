@@ -22,6 +22,9 @@
 /* Says which error to fail with, 0 for none. */
 static int refuse (size_t stack_size);
 
+/* Called, once, before who starts a thread knows that it is there. */
+static void (*after_start) (void);
+
 static int
 fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
                      void *(*proc) (void *), void *arg)
@@ -31,7 +34,16 @@ fake_pthread_create (pthread_t *thread, const pthread_attr_t *attr,
   if (attr)
     pthread_attr_getstacksize (attr, &size);
   error = refuse (size);
-  return error ? error : pthread_create (thread, attr, proc, arg);
+  if (!error)
+    error = pthread_create (thread, attr, proc, arg);
+  if (!error && after_start)
+    {
+      void (*call) (void) = after_start;
+
+      after_start = 0;
+      call ();
+    }
+  return error;
 }
 
 /* Sees until when the pool waits, and by which clock. */
@@ -574,6 +586,30 @@ START_TEST (later_submission_starts_a_worker)
   host_drain ();
   ck_assert_int_eq (finished, 4);
   expect_recovered ();
+}
+END_TEST
+
+static void
+await_its_end (void)
+{
+  wait_until (!eio_nthreads ());
+}
+
+/* Before who started it looks whether there is one now. */
+START_TEST (worker_that_leaves_at_once_leaves_no_lack)
+{
+  eio_set_max_idle (0);
+  eio_set_idle_timeout (0);
+  fail_after (0);
+  submit_several (1);
+  fail_no_more ();
+  after_start = await_its_end;
+  host_drain ();
+  ck_assert_ptr_null (after_start);
+  ck_assert_int_eq (executed, 1);
+  ck_assert_int_eq (executed_here, 0);
+  ck_assert_int_eq (finished, 1);
+  ck_assert_int_eq (EIO_POOL->stalled, 0);
 }
 END_TEST
 
@@ -1375,6 +1411,7 @@ add_later (Suite *suite)
   TCase *tc = add_case (suite, "later", 60, prepare, 0);
   tcase_add_test (tc, later_poll_starts_a_worker);
   tcase_add_test (tc, later_submission_starts_a_worker);
+  tcase_add_test (tc, worker_that_leaves_at_once_leaves_no_lack);
   tcase_add_test (tc, raised_limit_starts_a_worker);
   tcase_add_test (tc, poll_has_nothing_to_do_once_there_is_a_worker);
   tcase_add_test (tc, parked_worker_is_woken_when_a_start_fails);
