@@ -1665,6 +1665,56 @@ START_TEST (member_submitted_again_may_join_again)
 }
 END_TEST
 
+static probe another;
+
+static int
+join_another (eio_req *req)
+{
+  probe_submit (&another, EIO_GROUP);
+  probe_fill (probe_of (req), EIO_NOP);
+  ck_assert_int_eq (eio_grp_add (&another.req, req), 0);
+  eio_submit (req);
+  return 0;
+}
+
+/* It is in the other one before it is submitted. */
+START_TEST (member_filled_anew_may_join_another_group)
+{
+  probe g, m;
+
+  host_start ();
+  probe_submit (&g, EIO_GROUP);
+  probe_fill (&m, EIO_NOP);
+  m.req.finish = join_another;
+  eio_submit (&m.req);
+  ck_assert_int_eq (eio_grp_add (&g.req, &m.req), 0);
+  host_drain ();
+  assert_done (&m);
+  assert_done (&g);
+  assert_done (&another);
+  ck_assert_int_lt (m.finish_turn, another.finish_turn);
+}
+END_TEST
+
+START_TEST (member_that_was_destroyed_may_join_another_group)
+{
+  probe g, m;
+
+  host_start ();
+  probe_submit (&g, EIO_GROUP);
+  probe_add (&g, &m, EIO_NOP);
+  host_drain ();
+  assert_done (&m);
+  probe_submit (&another, EIO_GROUP);
+  eio_submit (&m.req);
+  ck_assert_int_eq (eio_grp_add (&another.req, &m.req), 0);
+  host_drain ();
+  ck_assert_int_eq (m.destroys, 2);
+  assert_done (&another);
+  ck_assert_int_lt (m.finish_turn, another.finish_turn);
+}
+END_TEST
+
 /*****************************************************************************
  * What belongs to the owner; priorities; counters                           *
  *****************************************************************************/
@@ -1944,6 +1994,8 @@ add_members (Suite *s)
   tcase_add_test (tc, member_zeroed_and_submitted_again_leaves_its_group);
   tcase_add_test (tc, member_submitted_again_makes_room_for_the_feeder);
   tcase_add_test (tc, member_submitted_again_may_join_again);
+  tcase_add_test (tc, member_filled_anew_may_join_another_group);
+  tcase_add_test (tc, member_that_was_destroyed_may_join_another_group);
 }
 
 static void
