@@ -294,6 +294,7 @@ START_TEST (time_may_be_over)
 {
   probe p;
   double begin = now ();
+  int i;
 
   probe_fill (&p, EIO_CUSTOM);
   p.req.feed = stay;
@@ -310,6 +311,11 @@ START_TEST (time_may_be_over)
 
   eio_nop (0, count, 0); /* goes on as before */
   wait_until ((eio_poll (), finishes == 1));
+  for (i = 0; i < 3; ++i)
+    eio_nop (0, count, 0);
+  wait_until (eio_npending () == 3);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (finishes, 4);
   give (&let_go, 1);
   shut_down (modes[_i]);
   assert_done (&p);
@@ -555,6 +561,38 @@ START_TEST (groups_that_lose_members_are_cancelled)
   assert_dropped (&outer);
   assert_done (&done);
   assert_done (&whole);
+}
+END_TEST
+
+static int feeds;
+
+static void
+feed_one (eio_req *grp)
+{
+  ++feeds;
+  eio_grp_add (grp, eio_custom (stay, 0, 0, 0));
+}
+
+static int
+let_it_go (eio_req *req)
+{
+  (void)req;
+  give (&let_go, 1);
+  return 0;
+}
+
+/* A member executes, and is not cancelled, but is the last. */
+START_TEST (groups_are_fed_no_more)
+{
+  eio_req *grp = eio_grp (count, 0);
+
+  eio_grp_feed (grp, feed_one, 1);
+  await_arrivals (1);
+  eio_nop (0, let_it_go, 0);
+  wait_until (eio_npending () == 2);
+  shut_down (EIO_SHUTDOWN_CANCEL);
+  ck_assert_int_eq (feeds, 1);
+  ck_assert_int_eq (finishes, 0);
 }
 END_TEST
 
@@ -807,6 +845,7 @@ main (int argc, char **argv)
   tcase_add_loop_test (tc, callbacks_may_fork, 0, 2);
   tcase_add_test (tc, groups_without_end_do_not_outlast_time);
   tcase_add_test (tc, groups_that_lose_members_are_cancelled);
+  tcase_add_test (tc, groups_are_fed_no_more);
   tcase_add_test (tc, what_workers_of_earlier_lives_submit_is_not_lost);
   tcase_add_test (tc, limit_of_0_does_not_keep_it_from_draining);
   tcase_add_test (tc, unknown_modes_are_refused);
