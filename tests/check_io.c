@@ -772,6 +772,24 @@ START_TEST (slurp_reads_fifos)
 }
 END_TEST
 
+/* Others than the first byte of what cannot be read by offset are not had. */
+START_TEST (slurp_skips_nothing_of_fifos)
+{
+  const char *path = scratch_path ("fifo");
+  char buf[5];
+  int fd;
+
+  ck_assert_int_eq (mkfifo (path, 0666), 0);
+  fd = open (path, O_RDWR);
+  ck_assert_int_eq (write (fd, "0123456789", 10), 10);
+  fails (ESPIPE, eio_slurp (path, 0, sizeof buf, 5, KEEP));
+  fails (ESPIPE, eio_slurp (path, buf, sizeof buf, 5, KEEP));
+  gives (5, eio_slurp (path, buf, sizeof buf, 0, KEEP));
+  ck_assert_int_eq (memcmp (buf, "01234", 5), 0);
+  close (fd);
+}
+END_TEST
+
 /* Files of sysfs claim the size of a page and hold less. */
 START_TEST (slurp_reads_files_that_are_shorter_than_they_claim)
 {
@@ -1855,6 +1873,7 @@ add_slurp_tests (Suite *suite)
   tcase_add_test (tc, slurp_far_behind_any_end_gives_nothing);
   tcase_add_test (tc, slurp_reads_proc_files_to_their_end);
   tcase_add_loop_test (tc, slurp_reads_fifos, 0, LENGTH (fifo_slurps));
+  tcase_add_test (tc, slurp_skips_nothing_of_fifos);
   tcase_add_test (tc, slurp_reads_files_that_are_shorter_than_they_claim);
   tcase_add_test (tc, slurp_reads_a_growing_file_to_its_end);
   tcase_add_test (tc, slurp_reads_a_file_that_changes_its_size);
