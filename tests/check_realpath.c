@@ -409,13 +409,19 @@ END_TEST
 START_TEST (result_is_a_malloc_block_or_the_callers_buffer)
 {
   char *buf = malloc (PATH_BUF), want[PATH_MAX];
-  size_t n;
+  size_t n, i;
 
   strcpy (want, base);
   n = strlen (want);
   gives ((eio_ssize_t)n, eio_realpath (".", KEEP));
   ck_assert (got.flags & EIO_FLAG_PTR2_FREE);
   ck_assert_ptr_null (memchr (got.ptr2, 0, n));
+
+  /* Nothing shows of the names on the way. */
+  ck_assert_int_eq (mkdir ("directory", 0777), 0);
+  gives ((eio_ssize_t)n, eio_realpath ("directory/..", KEEP));
+  for (i = 0; i < 20; ++i)
+    ck_assert_int_eq (((char *)got.ptr2)[n + i], 0);
 
   gives ((eio_ssize_t)n, submit ((eio_req) { .type = EIO_REALPATH,
                                              .ptr1 = ".", .ptr2 = buf }));
