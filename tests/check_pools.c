@@ -1167,6 +1167,30 @@ START_TEST (shared_workers_execute_by_priority)
 }
 END_TEST
 
+/* _i: SHARED, ON_DEFAULT. */
+START_TEST (numbers_are_right_after_workers_served_others)
+{
+  eio_pool *workers;
+
+  open_loops (_i);
+  workers = _i == SHARED ? a.pool : 0;
+  IN (&b, eio_nop (0, count, 0));
+  IN (&b, eio_nop (0, count, 0));
+  loop_drain (&b);
+  eio_pool_use (workers);
+  eio_set_parallel (0);
+  eio_nop (0, count, 0);
+  ck_assert_uint_eq (eio_nready (), 1);
+  eio_set_parallel (1);
+  if (workers)
+    loop_drain (&a);
+  else
+    host_drain ();
+  ck_assert_int_eq (finishes, 3);
+  close_loops ();
+}
+END_TEST
+
 START_TEST (who_shares_with_a_sharer_has_the_same_workers)
 {
   loop c;
@@ -3694,6 +3718,8 @@ add_shared (Suite *suite)
   TCase *tc = add_case (suite, "shared", 60, start, 0);
 
   tcase_add_loop_test (tc, shared_workers_execute_by_priority, 1, 3);
+  tcase_add_loop_test (tc, numbers_are_right_after_workers_served_others, 1,
+                       3);
   tcase_add_test (tc, who_shares_with_a_sharer_has_the_same_workers);
   tcase_add_loop_test (tc, lack_of_threads_is_announced_to_all_sharers, 0, 2);
   tcase_add_test (tc, waiting_executes_for_sharers_without_threads);
