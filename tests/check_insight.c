@@ -2303,6 +2303,7 @@ START_TEST (reserved_workers_stay_free)
   submit_stays (6, 0);
   await_arrivals (2);
   nobody_else_arrives ();
+  ck_assert_uint_eq (eio_nthreads (), 2); /* more would have nothing to do */
   ck_assert_uint_eq (eio_nready (), 4);
   nop_goes_through (1);
   nop_goes_through (4);
