@@ -1055,6 +1055,7 @@ START_TEST (bad_copies_fail)
   wr = open ("out", O_WRONLY);
   fails (EBADF, eio_copy_range (-1, 0, out, 0, 10, KEEP));
   fails (EBADF, eio_copy_range (in, 0, -1, 0, 10, KEEP));
+  fails (EBADF, eio_copy_range (-1, 0, out, 0, 0, KEEP));
   fails (EBADF, eio_copy_range (wr, 0, out, 0, 10, KEEP));
   fails (EBADF, eio_copy_range (in, 0, rd, 2000, 10, KEEP));
   close (rd);
@@ -1140,6 +1141,29 @@ START_TEST (what_the_target_did_not_take_is_not_lost)
   ck_assert_int_eq (position (in), first);
   close_both (to);
   close (in);
+}
+END_TEST
+
+/* It cannot be read again: so it is written when that was interrupted, and
+ * when the request is cancelled. */
+START_TEST (what_a_pipe_gave_is_not_lost)
+{
+  int out, from[2];
+  eio_req *req;
+
+  start ();
+  out = make_file ("out", 0);
+  make_pipe (from);
+  ck_assert_int_eq (write (from[1], content, 5000), 5000);
+  arm (F_pwrite, EINTR, 0, 1);
+  gives (2000, eio_copy_range (from[0], -1, out, 0, 2000, KEEP));
+  arm (F_pwrite, EINTR, 0, 1);
+  eio_set_max_parallel (0);
+  req = eio_copy_range (from[0], -1, out, 2000, 2000, KEEP);
+  run_cancelled (F_pwrite, 0, req);
+  check_bytes (out, 0, content, 4000);
+  close_both (from);
+  close (out);
 }
 END_TEST
 
@@ -2451,6 +2475,7 @@ add_copies (TCase *tc)
                        0, REFUSALS);
   tcase_add_loop_test (tc, what_the_target_did_not_take_is_not_lost,
                        0, REFUSALS);
+  tcase_add_test (tc, what_a_pipe_gave_is_not_lost);
   tcase_add_loop_test (tc, targets_that_append_take_it_at_their_end,
                        0, REFUSALS);
   tcase_add_loop_test (tc, files_that_pretend_to_be_empty_are_copied,
