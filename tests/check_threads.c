@@ -130,15 +130,17 @@ fake_cond_timedwait (pthread_cond_t *cond, pthread_mutex_t *mutex,
 static pthread_t main_thread;
 
 /* Called, once, by the thread of the test, or by another, when it is about to
- * take the default pool's siglock; and by any before it takes the reslock. */
+ * take the default pool's siglock; and by any before it takes the reslock, or
+ * that of the queue. */
 static void (*_Atomic before_signal_here) (void);
 static void (*_Atomic before_signal_there) (void);
 static void (*_Atomic before_result) (void);
+static void (*_Atomic before_queue) (void);
 
 static int
 late_mutex_lock (pthread_mutex_t *mutex)
 {
-  etp_pool *pool = eio__pool ();
+  etp_pool *pool = etp_current_life (0);
   void (*call) (void) = 0;
 
   if (mutex == &pool->siglock)
@@ -147,6 +149,8 @@ late_mutex_lock (pthread_mutex_t *mutex)
              : atomic_exchange (&before_signal_there, 0);
   else if (mutex == &pool->reslock)
     call = atomic_exchange (&before_result, 0);
+  else if (mutex == &pool->reqlock)
+    call = atomic_exchange (&before_queue, 0);
   if (call)
     call ();
   return pthread_mutex_lock (mutex);
@@ -849,6 +853,24 @@ START_TEST (poll_handles_what_comes_at_the_last_moment)
 }
 END_TEST
 
+/* The default pool's life ends when those who submit to another pool have seen
+ * whose workers it shares, but not locked that yet. */
+START_TEST (workers_that_are_replaced_get_no_requests)
+{
+  eio_pool *sharer = eio_pool_new_shared (0, 0, 0, 0);
+
+  ck_assert_ptr_nonnull (sharer);
+  eio_pool_use (sharer);
+  before_queue = host_start;
+  eio_nop (0, count, 0);
+  wait_until (eio_npending () == 1);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (finishes, 1);
+  eio_pool_use (0);
+  ck_assert_int_eq (eio_pool_free (sharer), 0);
+}
+END_TEST
+
 /* A worker has looked whether its life is over just before that is. */
 START_TEST (nobody_is_told_of_what_an_earlier_life_did)
 {
@@ -1429,6 +1451,7 @@ add_signals (Suite *suite)
   TCase *tc = add_case (suite, "signals", 60, prepare, 0);
   tcase_add_test (tc, poll_that_is_faster_than_the_signal_announces_itself);
   tcase_add_test (tc, poll_handles_what_comes_at_the_last_moment);
+  tcase_add_test (tc, workers_that_are_replaced_get_no_requests);
   tcase_add_test (tc, nobody_is_told_of_what_an_earlier_life_did);
 }
 
