@@ -807,9 +807,11 @@ START_TEST (lives_that_were_not_inherited_end_as_well)
   if (!pid)
     {
       execl (program, program, lives[_i], (char *)0);
-      _exit (1);
+      _exit (errno == ENOEXEC ? 77 : 1);
     }
   ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 77)
+    return; /* an emulator's program, which the system does not know */
   ck_assert_int_eq (status, 0);
   shut_down (EIO_SHUTDOWN_DRAIN);
 }
