@@ -74,7 +74,7 @@ static int late_mutex_lock (pthread_mutex_t *mutex);
 /* What pthread_create does: lets allowed more threads pass, then fails with
  * failure, and always when the stack is smaller than least_stack. */
 static atomic_int failure, allowed, attempts, created;
-static void (*before_failure) (void); /* called once */
+static void (*_Atomic before_failure) (void); /* called once */
 static size_t least_stack;
 static size_t sizes_asked[8];
 
@@ -88,9 +88,8 @@ refuse (size_t stack_size)
     return EINVAL;
   if (failure && --allowed < 0)
     {
-      void (*call) (void) = before_failure;
+      void (*call) (void) = atomic_exchange (&before_failure, 0);
 
-      before_failure = 0;
       if (call)
         call ();
       return failure;
