@@ -125,7 +125,7 @@ awk -v list="$source/tests/uncovered.txt" -v show="$list_branches" '
     sub (/^ +/, "", text)
     count = part[1]
     gsub (/[ *]/, "", count)
-    if (count == "-")
+    if (!at || count == "-") # lines between functions have no number
       next
     counts = 1
     line[file, at] += count ~ /^[#=]/ ? 0 : count
