@@ -326,8 +326,7 @@ count_entries (const char *path)
 {
   DIR *d = opendir (path);
   int n = 0;
-  if (!d)
-    die (path); /* also before any test, where nothing can be asserted */
+  ck_assert_ptr_nonnull (d);
   while (readdir (d))
     ++n;
   closedir (d);
@@ -348,8 +347,11 @@ static int foreign_threads;
 __attribute__ ((constructor)) static void
 count_foreign_threads (void)
 {
-  if (!access ("/proc/self/task", R_OK))
-    foreign_threads = count_entries ("/proc/self/task") - 1;
+  struct stat st;
+
+  /* Its links; some rooms have a readdir of their own. */
+  if (!stat ("/proc/self/task", &st))
+    foreign_threads = (int)st.st_nlink - 2 - 1;
 }
 #endif
 
