@@ -34,15 +34,14 @@ mix (unsigned int n)
   return (n ^ n >> 16) | 1;
 }
 
+unsigned int xorshift32 (unsigned int *state); /* support.h */
+
 static unsigned int
 next_chaos (void)
 {
   if (!chaos_state)
     chaos_state = mix (chaos_seed + 1000 * ++chaos_threads);
-  chaos_state ^= chaos_state << 13;
-  chaos_state ^= chaos_state >> 17;
-  chaos_state ^= chaos_state << 5;
-  return chaos_state;
+  return xorshift32 (&chaos_state);
 }
 
 /* One of ten functions is slow. */

@@ -28,10 +28,7 @@ static unsigned int random_state = 1;
 static unsigned int
 random_below (unsigned int n)
 {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 17;
-  random_state ^= random_state << 5;
-  return random_state % n;
+  return xorshift32 (&random_state) % n;
 }
 
 static int

@@ -44,10 +44,7 @@ static unsigned int random_state = 1;
 static unsigned int
 random_below (unsigned int n)
 {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 17;
-  random_state ^= random_state << 5;
-  return random_state % n;
+  return xorshift32 (&random_state) % n;
 }
 
 /* Resident memory in KiB; 0 where it is not told, or not the library's. */

@@ -75,14 +75,7 @@ static int traces;
 
 static int creations, refused_from, refused; /* threads */
 
-static unsigned
-next_random (void)
-{
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 17;
-  random_state ^= random_state << 5;
-  return random_state;
-}
+unsigned int xorshift32 (unsigned int *state); /* support.h */
 
 /*****************************************************************************
  * Reports                                                                   *
@@ -116,8 +109,8 @@ give_up (const char *what, const char *detail)
  * Who is next                                                               *
  *****************************************************************************/
 
-/* Those who can go on, *nready, the usual one first; and those who wait for time to
- * pass, the earliest first if there is nobody else. */
+/* Those who can go on, *nready, the usual one first; and those who wait for
+ * time to pass, the earliest first if there is nobody else. */
 static int
 find_options (int first, int options[], int *nready)
 {
@@ -154,8 +147,8 @@ choose (int n)
     next = 0;
   if (next < nplan)
     option = plan[next].at == nchoices ? plan[next++].option : 0;
-  else if (deviate && next_random () % deviate == 0)
-    option = (int)(next_random () % (unsigned)n);
+  else if (deviate && xorshift32 (&random_state) % deviate == 0)
+    option = (int)(xorshift32 (&random_state) % (unsigned)n);
   choices[nchoices].chosen = option < n ? option : 0;
   choices[nchoices].of = n;
   return choices[nchoices++].chosen;
@@ -541,7 +534,7 @@ run_at_random (void (*scenario) (void), unsigned seed, int runs)
   nplan = 0;
   for (random_state = seed ? seed : 1; runs--;)
     {
-      deviate = 1u << (1 + next_random () % 6);
+      deviate = 1u << (1 + xorshift32 (&random_state) % 6);
       run_once (scenario);
     }
   deviate = 0;

@@ -186,6 +186,15 @@ await_arrivals (int n)
     }
 }
 
+unsigned int
+xorshift32 (unsigned int *state)
+{
+  *state ^= *state << 13;
+  *state ^= *state >> 17;
+  *state ^= *state << 5;
+  return *state;
+}
+
 int finishes;
 
 int

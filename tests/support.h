@@ -90,6 +90,10 @@ typedef struct
 } outcome;
 int note (eio_req *req);
 
+/* The next of a sequence of numbers that seem random; the state,
+ * which is the number, is not 0. */
+unsigned int xorshift32 (unsigned int *state);
+
 /* A callback that counts its calls. */
 extern int finishes;
 int count (eio_req *req);
