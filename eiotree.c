@@ -648,8 +648,7 @@ eio__tree_add_batch (eio__tree *tree, eio__treebatch *batch)
 static void
 eio__tree_free_memory (eio__treebatch *batch)
 {
-  if (batch)
-    free (batch->st);
+  free (batch->st);
   free (batch);
 }
 
@@ -971,9 +970,7 @@ eio__tree_reopen (const eio__tree *tree, const eio__treedir *dir,
       fds->at[i] = eio__tree_open_name (
           in->at[i], name ? name : eio__tree_name (tree, dir, i),
           dir->link && !i);
-      if (fds->at[i] < 0)
-        break;
-      if (fstat (fds->at[i], &st))
+      if (fds->at[i] < 0 || fstat (fds->at[i], &st))
         break;
       if (!eio__tree_is_file (&dir->id[i], &st))
         {
@@ -1604,7 +1601,7 @@ eio__tree_show_path (eio__tree *tree, eio__treedir *dir)
   if (tree->path_of == dir)
     return tree->path;
 
-  len = dir->parent == tree->path_of && dir != tree->root
+  len = dir->parent == tree->path_of
             ? tree->path_len + strlen (dir->name)
                   + (dir->parent != tree->root
                      || !eio__tree_ends_in_slash (tree->given))
@@ -1620,7 +1617,7 @@ eio__tree_show_path (eio__tree *tree, eio__treedir *dir)
       tree->path_room = room;
     }
 
-  if (dir->parent == tree->path_of && dir != tree->root)
+  if (dir->parent == tree->path_of)
     {
       from = len - strlen (dir->name);
       tree->path[from - 1] = '/';
@@ -1955,8 +1952,7 @@ eio__tree_end_read (eio__tree *tree, eio__treejob *job)
       eio__tree_push (tree, dir, EIO__TREE_READ);
       return;
     }
-  if (job->error == ENOENT && !batch
-      && (dir != tree->root || tree->sides == 1))
+  if (job->error == ENOENT && (dir != tree->root || tree->sides == 1))
     dir->end = EIO__TREE_LEFT; /* it has vanished */
   else if (job->error)
     eio__tree_fail (tree, dir, job->error);
