@@ -524,7 +524,7 @@ keep_tree (eio_req *req)
   return 0;
 }
 
-enum { WALK, REMOVE, COPY, MOVE, KINDS };
+enum { WALK, REMOVE, COPY, MOVE, MOVE_NEW, KINDS };
 
 static eio_req *
 submit_tree (int kind)
@@ -537,7 +537,9 @@ submit_tree (int kind)
     case REMOVE: return eio_rmtree (from, 0, 3, keep_tree, 0);
     case COPY:
       return eio_cptree (from, to, EIO_COPY_ARCHIVE, 3, keep_tree, 0);
-    default: return eio_mvtree (from, to, 0, 3, keep_tree, 0);
+    default:
+      return eio_mvtree (from, to, kind == MOVE ? 0 : EIO_COPY_EXCL, 3,
+                         keep_tree, 0);
     }
 }
 

@@ -28,6 +28,7 @@
 static struct
 {
   int at; /* which, from now on; 0: none */
+  const char *only; /* of those of this name, or null */
   atomic_int calls;
   int error; /* 0: it goes on */
   int lasts; /* all after it fail, too */
@@ -37,7 +38,7 @@ static struct
   int far; /* renames fail with EXDEV */
 } fault;
 static int link_error;       /* of linkat, or 0 */
-static int without_types;    /* entries do not tell theirs */
+static int told_type = -1;   /* what entries say theirs is, or -1 */
 static int without_renameat2;
 static ino_t mounted;        /* a directory that is on a device of its own */
 static unsigned may_be_open; /* directories of a tree, or 0 */
@@ -46,8 +47,11 @@ static atomic_int holds;     /* so many copies of files wait in the middle */
 static int
 stumble (const char *call)
 {
-  int saved = errno, n = fault.at ? ++fault.calls : -1;
+  int saved = errno, n;
 
+  if (!fault.at || (fault.only && strcmp (fault.only, call)))
+    return 0;
+  n = ++fault.calls;
   if (n < fault.at || (n > fault.at && !fault.lasts))
     return 0;
   fault.fired = 1;
@@ -81,10 +85,10 @@ refuse (const char *call)
 }
 
 static struct dirent *
-hide_type (struct dirent *de)
+change_type (struct dirent *de)
 {
-  if (de && without_types)
-    de->d_type = DT_UNKNOWN;
+  if (de && told_type >= 0)
+    de->d_type = (unsigned char)told_type;
   return de;
 }
 
@@ -119,7 +123,7 @@ stat_mount (int fd, struct stat *st)
 #define fdopendir(fd) \
   (stumble ("fdopendir") ? (DIR *)0 : fdopendir (fd))
 #define readdir(dir) \
-  (stumble ("readdir") ? (struct dirent *)0 : hide_type (readdir (dir)))
+  (stumble ("readdir") ? (struct dirent *)0 : change_type (readdir (dir)))
 #define close(fd) \
   (stumble ("close") ? (void)(close) (fd), -1 : (close) (fd))
 #define eio_copy_fd_sync(...) \
@@ -258,6 +262,60 @@ make_wide (const char *name, int entries)
     }
 }
 
+/* Directories of which one after the other is left for others beside it. */
+static const char *const branches[]
+    = { "t", "t/a", "t/a/b", "t/a/b/c", "t/a/d", "t/a/d/e", "t/f", "t/f/g" };
+
+static void
+make_branches (void)
+{
+  int i;
+
+  for (i = 0; i < LENGTH (branches); ++i)
+    make_dir (branches[i]);
+}
+
+static ino_t
+inode (const char *name)
+{
+  struct stat st;
+
+  ck_assert_int_eq (fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+  return st.st_ino;
+}
+
+/* --- faults ------------------------------------------------------------- */
+
+/* The nth call from now on fails, or, if there is no error, others act just
+ * before. */
+static void
+arm (int n, int error, void (*act) (void))
+{
+  fault.calls = fault.fired = fault.lasts = 0;
+  fault.only = 0;
+  fault.error = error;
+  fault.act = act;
+  fault.at = n;
+}
+
+/* The same, of calls of this name. */
+static void
+arm_only (const char *only, int n, int error, void (*act) (void))
+{
+  arm (0, error, act);
+  fault.only = only;
+  fault.at = n;
+}
+
+/* Sees to it that no more directories are kept open than a test says. */
+static eio_req *
+keep_few_open (eio_req *req)
+{
+  if (req && may_be_open)
+    ((eio__tree *)req)->may_open = may_be_open;
+  return req;
+}
+
 /* --- walking ------------------------------------------------------------ */
 
 static struct
@@ -273,13 +331,15 @@ static struct
 } seen;
 
 static void
-expect_entry (const char *dir, const char *name, ino_t inode)
+expect_entry (const char *dir, const char *name, const eio_dirent *dirent)
 {
   char path[600];
   struct stat st;
 
   snprintf (path, sizeof path, "%s%s%s", dir, *dir ? "/" : "", name);
-  ck_assert_msg (!lstat (path, &st) && st.st_ino == inode, "%s", path);
+  ck_assert_msg (!lstat (path, &st) && st.st_ino == dirent->inode
+                   && IFTODT (st.st_mode) == dirent->type,
+                 "%s", path);
 }
 
 static int
@@ -295,7 +355,7 @@ see (eio_req *walk, const char *dir, const eio_dirent *dirent,
   if (st)
     {
       ++seen.stats;
-      seen.unsure += S_ISDIR (st->st_mode) != (dirent->type == EIO_DT_DIR);
+      seen.unsure += IFTODT (st->st_mode) != dirent->type;
     }
   if (len > seen.deepest)
     seen.deepest = len;
@@ -303,7 +363,7 @@ see (eio_req *walk, const char *dir, const eio_dirent *dirent,
     seen.order = seen.entries;
   ck_assert_int_eq (dirent->namelen, strlen (name));
   if (seen.exact)
-    expect_entry (dir, name, dirent->inode);
+    expect_entry (dir, name, dirent);
   if (seen.polls)
     eio_poll ();
   if (seen.cancel)
@@ -333,6 +393,9 @@ keep_tree (eio_req *req)
         snprintf (error_path, sizeof error_path, "%s", path);
       }
   ck_assert_ptr_null (path);
+  ck_assert_int_eq (eio_tree_errors (req, (unsigned)error_count + 1, &path), 0);
+  ck_assert_int_eq (eio_tree_errors (req, 0, 0),
+                    error_count ? first_error : 0);
   if (!EIO_CANCELLED (req))
     {
       ck_assert_int_eq (req->result, req->errorno ? -1 : 0);
@@ -350,15 +413,19 @@ static void
 walks (const char *name, int flags, unsigned maxreq, int error)
 {
   int skip = seen.skip, stop = seen.stop, polls = seen.polls;
+  int exact = seen.exact;
+  eio_req *req;
 
   memset (&seen, 0, sizeof seen);
   seen.skip = skip;
   seen.stop = stop;
   seen.polls = polls;
+  seen.exact = exact;
+  req = keep_few_open (eio_walk (name, flags, maxreq, see, TREE));
   if (error)
-    fails (error, eio_walk (name, flags, maxreq, see, TREE));
+    fails (error, req);
   else
-    gives (0, eio_walk (name, flags, maxreq, see, TREE));
+    gives (0, req);
   ck_assert_int_eq (seen.unsure, 0);
 }
 
@@ -436,6 +503,100 @@ START_TEST (walk_links)
   ck_assert_str_eq (error_path, "t/a/up");
   walks ("t/link", EIO_WALK_FOLLOW, 0, 0);
   ck_assert_int_eq (seen.entries, 2);
+}
+END_TEST
+
+/* Directories that links led to, when they had to be closed, or could not be
+ * read at first. */
+START_TEST (walk_links_again)
+{
+  enum { READS = LENGTH (branches) + 1 };
+  int n;
+
+  make_branches ();
+  make_dir ("w");
+  make_link ("../t", "w/link");
+  may_be_open = 1;
+  walks ("w", EIO_WALK_FOLLOW, 1, 0);
+  ck_assert_int_eq (seen.entries, READS);
+  may_be_open = 0;
+  for (n = 1; n <= READS; ++n)
+    {
+      arm_only ("fcntl", n, EMFILE, 0);
+      walks ("w", EIO_WALK_FOLLOW, 2, 0);
+      fault.at = 0;
+      ck_assert_int_eq (seen.entries, READS);
+      ck_assert_int_eq (fault.calls, READS + 1);
+    }
+}
+END_TEST
+
+/* Whether directories tell types or not, or some that are unknown. */
+START_TEST (walk_types)
+{
+  static const int told[] = { -1, DT_UNKNOWN, EIO_DT_MAX, 255 };
+  int i, entries = ENTRIES + 4;
+
+  make_tree ();
+  make_file ("t/.hidden");
+  make_dir ("t/..hidden");
+  ck_assert_int_eq (mkfifoat (base, "t/fifo", 0600), 0);
+  ck_assert_int_eq (mknodat (base, "t/socket", S_IFSOCK | 0600, 0), 0);
+  entries += !mknodat (base, "t/null", S_IFCHR | 0600, makedev (1, 3));
+  entries += !mknodat (base, "t/disk", S_IFBLK | 0600, makedev (7, 0));
+  for (i = 0; i < LENGTH (told); ++i)
+    {
+      told_type = told[i];
+      walks ("t", EIO_WALK_STAT, 0, 0);
+      ck_assert_int_eq (seen.stats, entries);
+      seen.exact = 1;
+      walks ("t", 0, 0, 0);
+      ck_assert_int_eq (seen.entries, entries);
+      seen.exact = 0;
+    }
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+  ck_assert (!exists ("t"));
+  told_type = -1;
+}
+END_TEST
+
+static int
+see_progress (eio_req *walk, const char *dir, const eio_dirent *dirent,
+              const char *name, const struct stat *st)
+{
+  struct eio_progress p;
+
+  eio_tree_progress (walk, &p);
+  ck_assert_uint_eq (p.entries_done, seen.entries + 1);
+  ck_assert_uint_eq (p.entries_total, 0);
+  ck_assert_uint_eq (p.bytes_total, 0);
+  return see (walk, dir, dirent, name, st);
+}
+
+START_TEST (walk_counts)
+{
+  make_tree ();
+  gives (0, eio_walk ("t", 0, 0, see_progress, TREE));
+  ck_assert_int_eq (seen.entries, ENTRIES);
+}
+END_TEST
+
+/* What is on another device is not entered, which is no error. */
+START_TEST (walk_up_to_mounts)
+{
+  make_tree ();
+  mounted = inode ("t/a");
+  walks ("t", EIO_WALK_XDEV, 0, 0);
+  ck_assert_int_eq (seen.entries, ENTRIES - 6);
+  walks ("t", 0, 0, 0);
+  ck_assert_int_eq (seen.entries, ENTRIES);
+  walks ("t/a", EIO_WALK_XDEV, 0, 0);
+  ck_assert_int_eq (seen.entries, 7);
+  gives (0, eio_cptree ("t", "u", EIO_TREE_XDEV, 0, TREE));
+  ck_assert (exists ("u/empty") && exists ("u/a") && !exists ("u/a/b"));
+  gives (0, eio_cptree ("t", "u", 0, 0, TREE));
+  ck_assert (exists ("u/a/b/$(x)"));
+  mounted = 0;
 }
 END_TEST
 
@@ -576,8 +737,6 @@ START_TEST (remove_with_many_errors)
 }
 END_TEST
 
-static ino_t inode (const char *name);
-
 /* What is on another device stays, and what it is in. */
 START_TEST (remove_up_to_mounts)
 {
@@ -589,6 +748,37 @@ START_TEST (remove_up_to_mounts)
   ck_assert (exists ("t/a/b/$(x)") && !exists ("t/a/*"));
   gives (0, eio_rmtree ("t", 0, 0, TREE));
   mounted = 0;
+}
+END_TEST
+
+/* A directory that others fill is read again, but not for ever. Some systems
+ * say EEXIST of one that is not empty. */
+START_TEST (remove_what_is_filled)
+{
+  make_dir ("t");
+  make_file ("t/file");
+  arm_only ("unlinkat", 2, EEXIST, 0);
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+  ck_assert_int_eq (fault.calls, 3);
+  ck_assert (!exists ("t"));
+
+  make_dir ("t");
+  arm_only ("unlinkat", 1, ENOTEMPTY, 0);
+  fault.lasts = 1;
+  fails (ENOTEMPTY, eio_rmtree ("t", 0, 0, TREE));
+  fault.at = 0;
+  ck_assert_int_eq (fault.calls, 1 + EIO__TREE_RESCANS);
+  ck_assert_int_eq (error_count, 1);
+  ck_assert_str_eq (error_path, "t");
+}
+END_TEST
+
+START_TEST (remove_without_callback)
+{
+  make_tree ();
+  ck_assert_ptr_nonnull (eio_rmtree ("t", 0, 0, 0, 0));
+  host_drain ();
+  ck_assert (!exists ("t"));
 }
 END_TEST
 
@@ -798,6 +988,72 @@ START_TEST (copy_over)
 }
 END_TEST
 
+/* Some systems do not say how long a link is. */
+START_TEST (copy_link_of_no_size)
+{
+  char text[2][300] = { "", "" };
+
+  if (readlink ("/proc/self/cwd", text[0], 299) < 0)
+    return;
+  gives (0, eio_cptree ("/proc/self/cwd", "u", 0, 0, TREE));
+  ck_assert_int_gt (readlinkat (base, "u", text[1], 299), 0);
+  ck_assert_str_eq (text[0], text[1]);
+}
+END_TEST
+
+/* What is not allowed or not possible is left out; all else is an error. */
+START_TEST (copy_status_that_cannot_be)
+{
+  static const char *const calls[] = { "fchownat", "fchmodat", "utimensat" };
+  static const int errors[] = { EPERM, ENOSYS, ENOTSUP, EOPNOTSUPP, EIO };
+  int error = errors[_i], i;
+
+  ck_assert_int_eq (mkfifoat (base, "fifo", 0600), 0);
+  for (i = 0; i < LENGTH (calls); ++i)
+    {
+      arm_only (calls[i], 1, error, 0);
+      fault.lasts = 1;
+      run (eio_cptree ("fifo", "u", EIO_COPY_ARCHIVE, 0, TREE));
+      fault.at = 0;
+      ck_assert (fault.fired);
+      ck_assert_int_eq (got.errorno, error == EIO ? EIO : 0);
+      ck_assert (exists ("u"));
+    }
+}
+END_TEST
+
+/* All of it has to be on the disk, and its name. */
+START_TEST (copy_that_cannot_be_finished)
+{
+  static const int errors[] = { EIO, EINTR };
+  int n, i;
+
+  make_file ("file");
+  arm_only ("fsync", 1, EIO, 0);
+  fails (EIO, eio_cptree ("file", "u", EIO_COPY_SYNC, 0, TREE));
+  gives (0, eio_cptree ("file", "u", EIO_COPY_SYNC, 0, TREE));
+  arm_only ("fsync", 1, EIO, 0);
+  fails (EIO, eio_mvtree ("u", "v", EIO_COPY_SYNC, 0, TREE));
+  arm_only ("fsync", 2, EIO, 0);
+  fails (EIO, eio_mvtree ("v", "u", EIO_COPY_SYNC, 0, TREE));
+  gives (0, eio_rmtree ("u", 0, 0, TREE));
+
+  /* That of the copy comes first; after EINTR it is closed. */
+  for (i = 0; i < LENGTH (errors); ++i)
+    for (n = 1; n < 3; ++n)
+      {
+        int error = n == 1 && errors[i] == EIO ? EIO : 0;
+
+        arm_only ("close", n, errors[i], 0);
+        run (eio_cptree ("file", "u", 0, 0, TREE));
+        fault.at = 0;
+        ck_assert (fault.fired);
+        ck_assert_int_eq (got.errorno, error);
+        ck_assert_int_eq (exists ("u"), !error);
+      }
+}
+END_TEST
+
 /* What changes hands is not executed as its new owner, or group. */
 START_TEST (copy_set_ids)
 {
@@ -836,21 +1092,14 @@ START_TEST (copy_nothing)
   fails (EINVAL, eio_cptree ("/", "u", 0, 0, TREE));
   fails (EEXIST, eio_cptree ("t", "outside", EIO_COPY_EXCL, 0, TREE));
   fails (ENOTDIR, eio_cptree ("t", "t/-rf", 0, 0, TREE));
+  fails (EINVAL, eio_cptree ("t", "/", 0, 0, TREE));
   fails (ENOTDIR, eio_cptree ("t/-rf/", "u", 0, 0, TREE));
+  fails (ENOTDIR, eio_cptree ("t/-rf", "u/", 0, 0, TREE));
   ck_assert (!exists ("u"));
   fails (EINVAL, eio_cptree ("t", "t/inside", 0, 0, TREE));
   ck_assert (exists ("t/inside/a/b/$(x)") && !exists ("t/inside/inside"));
 }
 END_TEST
-
-static ino_t
-inode (const char *name)
-{
-  struct stat st;
-
-  ck_assert_int_eq (fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW), 0);
-  return st.st_ino;
-}
 
 static int
 names (const char *name)
@@ -1025,7 +1274,7 @@ END_TEST
 static int
 refuse_links (const char *what_is_left)
 {
-  int i, files = 0, error[] = { EMLINK, EXDEV, EPERM, ENOENT };
+  int i, files = 0, error[] = { EMLINK, EXDEV, EPERM, ENOENT, EACCES };
 
   for (i = 0; i < LENGTH (error); ++i)
     {
@@ -1034,6 +1283,9 @@ refuse_links (const char *what_is_left)
       files += names (what_is_left) == 1;
       gives (0, eio_rmtree ("u", 0, 0, TREE));
     }
+  link_error = EIO;
+  fails (EIO, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE));
+  gives (0, eio_rmtree ("u", 0, 0, TREE));
   link_error = 0;
   return files;
 }
@@ -1042,8 +1294,8 @@ START_TEST (copy_no_names)
 {
   make_tree ();
   make_name ("t/-rf", "t/a/b/same");
-  ck_assert_int_eq (refuse_links ("u/-rf"), 4);
-  ck_assert_int_eq (refuse_links ("u/a/b/same"), 4);
+  ck_assert_int_eq (refuse_links ("u/-rf"), 5);
+  ck_assert_int_eq (refuse_links ("u/a/b/same"), 5);
 }
 END_TEST
 
@@ -1343,15 +1595,6 @@ make_small_tree (const char *name)
 
 enum { WALK, REMOVE, COPY, MOVE };
 
-/* Sees to it that no more directories are kept open than a test says. */
-static eio_req *
-keep_few_open (eio_req *req)
-{
-  if (req && may_be_open)
-    ((eio__tree *)req)->may_open = may_be_open;
-  return req;
-}
-
 static eio_req *
 begin (int kind, unsigned maxreq)
 {
@@ -1406,15 +1649,6 @@ check_outcome (int kind, int error)
 }
 
 static void
-arm (int n, int error, void (*act) (void))
-{
-  fault.calls = fault.fired = fault.lasts = 0;
-  fault.error = error;
-  fault.act = act;
-  fault.at = n;
-}
-
-static void
 fail_each (int kind, int error, int lasts)
 {
   int n, fds;
@@ -1434,26 +1668,27 @@ fail_each (int kind, int error, int lasts)
   ck_assert_int_gt (n, 30);
 }
 
-static const int fail_errors[] = { EIO, ENOENT, EMFILE };
+static const int fail_errors[] = { EIO, ENOENT, EMFILE, ENFILE };
 
 START_TEST (each_call_fails)
 {
-  may_be_open = _i % 2;
+  int kind = _i / LENGTH (fail_errors), i = _i % LENGTH (fail_errors);
+
+  may_be_open = (kind + i) % 2;
   target = go_elsewhere ();
   make_small_tree ("ref");
-  fail_each (_i / LENGTH (fail_errors), fail_errors[_i % LENGTH (fail_errors)],
-             0);
+  fail_each (kind, fail_errors[i], 0);
   close (target);
   ck_assert_int_eq (blocks_left (), 0);
 }
 END_TEST
 
-/* As when a disk dies. */
+/* As when a disk dies, or others take all descriptors. */
 START_TEST (all_calls_fail_from_then_on)
 {
   target = go_elsewhere ();
   make_small_tree ("ref");
-  fail_each (_i, EIO, 1);
+  fail_each (_i / 2, _i % 2 ? EMFILE : EIO, 1);
   close (target);
   ck_assert_int_eq (blocks_left (), 0);
 }
@@ -1463,9 +1698,32 @@ START_TEST (each_call_fails_without_types)
 {
   target = go_elsewhere ();
   make_small_tree ("ref");
-  without_types = 1;
+  told_type = DT_UNKNOWN;
   fail_each (_i, EIO, 0);
+  told_type = -1;
   close (target);
+}
+END_TEST
+
+/* Of the directories that were closed and are opened again, too. */
+START_TEST (each_look_at_a_directory_fails)
+{
+  int n, fds;
+
+  make_branches ();
+  may_be_open = 1;
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      fds = count_fds ();
+      arm_only ("fstat", n, EIO, 0);
+      memset (&seen, 0, sizeof seen);
+      run (keep_few_open (eio_walk ("t", 0, 1, see, TREE)));
+      fault.at = 0;
+      ck_assert_int_eq (got.errorno, fault.fired ? EIO : 0);
+      ck_assert (fault.fired || seen.entries == LENGTH (branches));
+      ck_assert_int_eq (count_fds (), fds);
+    }
+  ck_assert_int_gt (fault.calls, LENGTH (branches));
 }
 END_TEST
 
@@ -1816,6 +2074,145 @@ carry_off (void)
   acted = !renameat (base, "d/below/below", base, "outside/below");
 }
 
+static void
+mount_over (void)
+{
+  mounted = inode ("t/a");
+}
+
+/* A directory of another device may have the same number: what was in the one
+ * before has vanished. */
+START_TEST (mounted_meanwhile)
+{
+  int n, lost = 0;
+
+  make_branches ();
+  may_be_open = 1;
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      mounted = 0;
+      arm (n, 0, mount_over);
+      walks ("t", 0, 1, 0);
+      fault.at = 0;
+      lost += seen.entries < LENGTH (branches);
+      ck_assert_int_ge (seen.entries, LENGTH (branches) - 2);
+    }
+  mounted = 0;
+  ck_assert_int_gt (lost, 0);
+}
+END_TEST
+
+/* A link takes the place of the directory in t as that is opened. What is to be
+ * removed is in a directory that is opened, too. Some systems say ELOOP. */
+START_TEST (lured_with_loops)
+{
+  make_dir ("outside");
+  make_file ("outside/kept");
+  make_dir ("t");
+  make_dir ("t/a");
+  make_file ("t/a/file");
+  arm_only ("openat", 2, ELOOP, lure);
+  walks ("t", 0, 1, 0);
+  ck_assert (acted);
+  ck_assert_int_eq (seen.entries, 2);
+
+  ck_assert (!unlinkat (base, "t/a", 0));
+  ck_assert (!renameat (base, "away", base, "t/a"));
+  arm_only ("openat", 3, ELOOP, lure);
+  gives (0, eio_rmtree ("t", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && !exists ("t"));
+  ck_assert (exists ("away/file") && exists ("outside/kept"));
+}
+END_TEST
+
+static void
+turn_in_circles (void)
+{
+  acted = !unlinkat (base, "t/a", 0) && !symlinkat ("a", base, "t/a");
+}
+
+/* What a link that is followed leads to is no more. */
+START_TEST (links_lead_nowhere)
+{
+  make_dir ("outside");
+  make_dir ("t");
+  make_link ("../outside", "t/a");
+  arm_only ("openat", 2, 0, turn_in_circles);
+  walks ("t", EIO_WALK_FOLLOW, 1, ELOOP);
+  fault.at = 0;
+  ck_assert (acted);
+  ck_assert_str_eq (error_path, "t/a");
+}
+END_TEST
+
+static void
+become_a_link (void)
+{
+  acted = !unlinkat (base, "t/file", 0)
+          && !symlinkat ("../outside/kept", base, "t/file");
+}
+
+/* Before the file is opened: what both are in was, and both. */
+START_TEST (files_become_links)
+{
+  make_dir ("outside");
+  make_file ("outside/kept");
+  make_dir ("t");
+  make_file ("t/file");
+  arm_only ("openat", 5, 0, become_a_link);
+  gives (0, eio_cptree ("t", "u", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && exists ("u") && !exists ("u/file"));
+}
+END_TEST
+
+static void
+become_a_directory (void)
+{
+  acted = !unlinkat (base, "fifo", 0) && !mkdirat (base, "fifo", 0700);
+}
+
+/* After both it and the target have been looked at. */
+START_TEST (fifos_become_directories)
+{
+  ck_assert_int_eq (mkfifoat (base, "fifo", 0600), 0);
+  arm_only ("fstatat", 3, 0, become_a_directory);
+  fails (ENOENT, eio_cptree ("fifo", "u", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && !exists ("u"));
+}
+END_TEST
+
+/* What was appended to a file that is moved is in it, there or here. */
+START_TEST (files_change)
+{
+  int n, busy = 0;
+
+  target = go_elsewhere ();
+  make_dir ("t");
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      if (exists ("t/file"))
+        unlinkat (base, "t/file", 0);
+      unlinkat (target, "file", 0);
+      make_file ("t/file");
+      acted = 0;
+      arm (n, 0, append);
+      run (eio_mvtree ("t/file", there ("file"), 0, 1, TREE));
+      fault.at = 0;
+      busy += got.errorno == EBUSY;
+      if (acted)
+        ck_assert (is_there (base, "t/file", 6)
+                   || is_there (target, "file", 6)
+                   || !strcmp (fault.call, "unlinkat"));
+      ck_assert (!got.result == !exists ("t/file"));
+    }
+  ck_assert_int_gt (busy, 0);
+  close (target);
+}
+END_TEST
+
 /* So deep that ".." leads back up, but not to where it did before. */
 START_TEST (carried_off)
 {
@@ -1947,6 +2344,8 @@ END_TEST
 START_TEST (wide)
 {
   enum { WIDTH = 3000 };
+  char name[20];
+  int i;
 
   make_wide ("w", WIDTH);
   walks ("w", 0, 0, 0);
@@ -1957,6 +2356,16 @@ START_TEST (wide)
   compare (base, base, "w", "copy", 0);
   gives (0, eio_rmtree ("w", 0, 0, TREE));
   ck_assert (!exists ("w"));
+
+  /* Not so many bytes that these would be a batch. */
+  make_dir ("w");
+  for (i = 0; i < 3 * EIO__TREE_BATCH; ++i)
+    {
+      snprintf (name, sizeof name, "w/%d", i);
+      make_file (name);
+    }
+  walks ("w", 0, 0, 0);
+  ck_assert_int_eq (seen.entries, 3 * EIO__TREE_BATCH + 1);
 }
 END_TEST
 
@@ -2119,13 +2528,10 @@ END_TEST
 /* To directories whose parents had to be closed. */
 START_TEST (no_memory_for_the_way_back)
 {
-  static const char *const dirs[]
-    = { "t", "t/a", "t/a/b", "t/a/b/c", "t/a/d", "t/a/d/e", "t/f", "t/f/g" };
-  int n, i, fds, fine = 0;
+  int n, fds, fine = 0;
   eio_req *req;
 
-  for (i = 0; i < LENGTH (dirs); ++i)
-    make_dir (dirs[i]);
+  make_branches ();
   may_be_open = 1;
   run (eio_nop (0, keep, 0));
   fds = count_fds ();
@@ -2139,7 +2545,7 @@ START_TEST (no_memory_for_the_way_back)
           run (req);
           fine = fail_at > 0;
           ck_assert (!got.result || got.errorno == ENOMEM);
-          ck_assert (got.result || seen.entries == LENGTH (dirs));
+          ck_assert (got.result || seen.entries == LENGTH (branches));
           ck_assert (!fine || !got.result);
         }
       fail_at = 0;
@@ -2390,6 +2796,10 @@ main (void)
   tcase_add_test (tc, walk_all);
   tcase_add_test (tc, walk_some);
   tcase_add_test (tc, walk_links);
+  tcase_add_test (tc, walk_links_again);
+  tcase_add_test (tc, walk_types);
+  tcase_add_test (tc, walk_counts);
+  tcase_add_test (tc, walk_up_to_mounts);
   tcase_add_test (tc, walk_part);
   tcase_add_test (tc, walk_by_many);
 
@@ -2399,10 +2809,15 @@ main (void)
   tcase_add_test (tc, remove_what_may_be);
   tcase_add_test (tc, remove_with_many_errors);
   tcase_add_test (tc, remove_up_to_mounts);
+  tcase_add_test (tc, remove_what_is_filled);
+  tcase_add_test (tc, remove_without_callback);
 
   tc = add_case (suite, "cptree", 60, start, stop_workers);
   tcase_add_test (tc, copy_all);
   tcase_add_test (tc, copy_over);
+  tcase_add_test (tc, copy_link_of_no_size);
+  tcase_add_loop_test (tc, copy_status_that_cannot_be, 0, 5);
+  tcase_add_test (tc, copy_that_cannot_be_finished);
   tcase_add_test (tc, copy_set_ids);
   tcase_add_test (tc, copy_nothing);
   tcase_add_test (tc, copy_names);
@@ -2420,9 +2835,16 @@ main (void)
 
   tc = add_case (suite, "calls", 120, start, stop_workers);
   tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
-  tcase_add_loop_test (tc, all_calls_fail_from_then_on, 0, 4);
+  tcase_add_loop_test (tc, all_calls_fail_from_then_on, 0, 8);
   tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
+  tcase_add_test (tc, each_look_at_a_directory_fails);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
+  tcase_add_test (tc, mounted_meanwhile);
+  tcase_add_test (tc, lured_with_loops);
+  tcase_add_test (tc, links_lead_nowhere);
+  tcase_add_test (tc, files_become_links);
+  tcase_add_test (tc, fifos_become_directories);
+  tcase_add_test (tc, files_change);
   tcase_add_test (tc, carried_off);
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
   tcase_add_test (tc, cancelled_in_a_wide_directory);
