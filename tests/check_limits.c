@@ -36,9 +36,12 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#ifdef __linux__
-# include <linux/filter.h>
-# include <linux/seccomp.h>
+/* The kernel's headers are not where musl's are. */
+#ifdef __has_include
+# if __has_include (<linux/filter.h>) && __has_include (<linux/seccomp.h>)
+#  include <linux/filter.h>
+#  include <linux/seccomp.h>
+# endif
 #endif
 
 /*****************************************************************************

@@ -200,7 +200,7 @@ needs_dir (const eio_req *req)
   return req->type == EIO_READDIR_NEXT || req->type == EIO_CLOSEDIR;
 }
 
-static int
+static inline int
 reads_dir (const eio_req *req)
 {
   return req->type == EIO_READDIR || req->type == EIO_READDIR_NEXT
