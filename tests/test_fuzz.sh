@@ -31,6 +31,12 @@ case $(uname -s) in
     exit 77 ;;
 esac
 
+# Of the machine that a compiler makes programs for, the processor.
+processor ()
+{
+  "$@" -dumpmachine 2>/dev/null | sed 's/-.*//'
+}
+
 # build TARGET CC FLAG...; the flags are to be split.  The library is compiled
 # once.
 # shellcheck disable=SC2086
@@ -69,10 +75,15 @@ replay ()
     timeout 300 "$tmp/$1" "$top_srcdir/fuzz/corpus/$2" >"$tmp/log" 2>&1
 }
 
+# What configure found, and its flags, are of the machine of $CC.
+usual=fuzz
+case $CFLAGS in *-fsanitize*) usual=replay ;; esac
+# shellcheck disable=SC2086
+[ "$(processor clang)" = "$(processor $CC)" ] || usual=replay
+
 for kind in api names
 do
-  how=fuzz
-  case $CFLAGS in *-fsanitize*) how=replay ;; esac
+  how=$usual
   $how fuzz_$kind $kind
   status=$?
   if [ $how$status = fuzz2 ] # there is no such compiler
