@@ -353,7 +353,7 @@ start (void)
 static void
 tear_down (void)
 {
-  before_call = 0;
+  before_call = (void (*) (int, int))0;
   ck_assert_int_eq (chdir ("/"), 0);
   empty_shm ();
   eio_set_max_parallel (0);
@@ -2078,7 +2078,7 @@ START_TEST (values_that_grow_meanwhile_are_whole)
       gives (1900, eio_getxattr ("file", "user.a", 0, KEEP));
       check_value (content, 1900);
       ck_assert_int_gt (calls_of (F_getxattr), 3);
-      before_call = 0;
+      before_call = (void (*) (int, int))0;
       gives (1900, eio_fgetxattr (fd, "user.a", KEEP));
       check_value (content, 1900);
     }

@@ -78,7 +78,7 @@ try_and_call (int fd, int operation)
 
   if (res && call)
     {
-      after_vain_try = 0;
+      after_vain_try = (void (*) (void))0;
       call ();
     }
   errno = saved;
