@@ -3710,7 +3710,8 @@ etp_prepare (etp_pool *pool)
   pool->spare_scopes = &pool->first_scope;
 }
 
-/* The same, with the settings of another. */
+/* The same, with the settings of another, whose reqlock the caller has, unless
+ * it is a child. */
 static void
 etp_begin_life (etp_pool *pool, etp_pool *old)
 {
@@ -4935,7 +4936,7 @@ etp_drain (etp_pool *pool, unsigned long long end, unsigned long long ns)
 
   if (!ecb_load_relaxed (crew->limit))
     {
-      crew->raised = 1;
+      ecb_store_relaxed (crew->raised, 1);
       etp_set_parallel (crew, 1, 1);
     }
   etp_use (pool);
@@ -9819,7 +9820,9 @@ eio__begin_life (etp_pool *old)
 
   if (!pool)
     return 0;
+  X_LOCK (old->reqlock); /* others may set something */
   etp_begin_life (pool, old);
+  X_UNLOCK (old->reqlock);
   pool->spare = ecb_load_relaxed (old->spare);
   etp_take_beacon (pool, old);
   ecb_store_release (eio__default_pool, pool);
@@ -10141,9 +10144,10 @@ eio__rest (etp_pool *begin, int how, unsigned long long end)
     {
       etp_pool *crew = etp_crew (pool);
 
-      if (crew->raised && ecb_load_relaxed (crew->limit) == 1)
+      if (ecb_load_relaxed (crew->raised)
+          && ecb_load_relaxed (crew->limit) == 1)
         etp_set_parallel (crew, 0, 0);
-      crew->raised = 0;
+      ecb_store_relaxed (crew->raised, 0);
       ecb_store_relaxed (pool->draining, 0);
     }
   return rests;

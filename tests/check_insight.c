@@ -3064,6 +3064,31 @@ START_TEST (settings_are_what_they_were_set_to)
 }
 END_TEST
 
+static int were_changed;
+
+static void *
+change_settings_elsewhere (void *arg)
+{
+  change_settings (1);
+  ecb_store_relaxed (were_changed, 1);
+  return arg;
+}
+
+/* What orders both threads are the library's locks alone. */
+START_TEST (settings_of_another_thread_are_the_next_lifes)
+{
+  pthread_t tid;
+
+  were_changed = 0;
+  pthread_create (&tid, 0, change_settings_elsewhere, 0);
+  while (!ecb_load_relaxed (were_changed))
+    sched_yield ();
+  host_start ();
+  pthread_join (tid, 0);
+  has_settings (1, 1);
+}
+END_TEST
+
 START_TEST (settings_are_a_childs_too)
 {
   int status;
@@ -3291,6 +3316,7 @@ add_getters (Suite *suite)
   TCase *tc = add_case (suite, "getters", 60, start, stop_workers);
 
   tcase_add_test (tc, settings_are_what_they_were_set_to);
+  tcase_add_test (tc, settings_of_another_thread_are_the_next_lifes);
   tcase_add_test (tc, settings_are_a_childs_too);
   tcase_add_test (tc, seconds_are_what_they_were_set_to);
   tcase_add_test (tc, flags_are_0_or_1);
