@@ -10,6 +10,7 @@
 #endif
 
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -301,6 +302,7 @@ START_TEST (poll_executes_one_request_a_call)
   ck_assert_int_eq (host_wait (0), 0);
   ck_assert_int_eq (eio_poll (), 0);
   ck_assert_int_eq (executed, 5);
+  ck_assert_int_eq (EIO_POOL->start_failed, 0);
 }
 END_TEST
 
@@ -629,7 +631,41 @@ START_TEST (raised_limit_starts_a_worker)
 }
 END_TEST
 
-/* Each failure gives back what it reserved. */
+static void
+wait_in_hook (void *userdata)
+{
+  (void)userdata;
+  take (&let_go);
+}
+
+/* It starts others itself, when it looks: nobody else does. */
+START_TEST (one_worker_on_its_way_is_enough_for_who_submits)
+{
+  eio_set_thread_hooks (wait_in_hook, 0, 0);
+  submit_several (3);
+  ck_assert_uint_eq (eio_nthreads (), 1);
+  ck_assert_int_eq (attempts, 1);
+  let_all_go (3);
+  ck_assert_int_eq (finished, 3);
+}
+END_TEST
+
+/* What there is, a worker has, or looks for. */
+START_TEST (nobody_is_woken_for_nothing)
+{
+  etp_action action;
+
+  submit_several (1);
+  host_drain ();
+  wait_until (count_idle () == 1);
+  X_LOCK (EIO_POOL->reqlock);
+  action = etp_summon_locked (EIO_POOL, UINT_MAX);
+  X_UNLOCK (EIO_POOL->reqlock);
+  ck_assert_ptr_null (action.wake);
+  ck_assert_int_eq (action.start, 0);
+}
+END_TEST
+
 /* Else polls would end with EAGAIN, and the signal stay up, for ever. */
 START_TEST (poll_has_nothing_to_do_once_there_is_a_worker)
 {
@@ -686,6 +722,7 @@ START_TEST (later_poll_starts_one_more_worker)
 }
 END_TEST
 
+/* Each failure gives back what it reserved. */
 START_TEST (failures_use_up_no_part_of_the_limit)
 {
   fail_after (0);
@@ -870,10 +907,12 @@ START_TEST (workers_that_are_replaced_get_no_requests)
 }
 END_TEST
 
-/* A worker has looked whether its life is over just before that is. */
+/* A worker has looked whether its life is over just before that is. The
+ * descriptor is the next life's. */
 START_TEST (nobody_is_told_of_what_an_earlier_life_did)
 {
   etp_pool *old = eio__default_pool;
+  struct pollfd fd = { eio_poll_fd (), POLLIN, 0 };
 
   before_result = wait_for_the_test;
   eio_nop (0, count, 0);
@@ -883,6 +922,8 @@ START_TEST (nobody_is_told_of_what_an_earlier_life_did)
   wait_until (!etp_has_threads (old));
   ck_assert_int_eq (host_wants (), 0);
   ck_assert_int_eq (finishes, 0);
+  ck_assert_int_eq (eio_poll_fd (), fd.fd);
+  ck_assert_int_eq (poll (&fd, 1, 0), 0);
 }
 END_TEST
 
@@ -1434,6 +1475,8 @@ add_later (Suite *suite)
   tcase_add_test (tc, later_submission_starts_a_worker);
   tcase_add_test (tc, worker_that_leaves_at_once_leaves_no_lack);
   tcase_add_test (tc, raised_limit_starts_a_worker);
+  tcase_add_test (tc, one_worker_on_its_way_is_enough_for_who_submits);
+  tcase_add_test (tc, nobody_is_woken_for_nothing);
   tcase_add_test (tc, poll_has_nothing_to_do_once_there_is_a_worker);
   tcase_add_test (tc, parked_worker_is_woken_when_a_start_fails);
   tcase_add_test (tc, later_poll_starts_one_more_worker);
