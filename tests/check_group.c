@@ -907,7 +907,10 @@ feed_and_wait (eio_req *grp)
     return;
   n = source_add ();
   while (!n->finishes)
-    host_poll ();
+    {
+      eio_poll_wait (-1);
+      eio_poll ();
+    }
   eio_poll ();
   early += source.group.finishes;
   (void)grp;
@@ -923,6 +926,30 @@ START_TEST (feeder_may_poll_until_its_member_is_done)
     host_poll ();
   ck_assert_int_eq (early, 0);
   assert_fed (20);
+}
+END_TEST
+
+static atomic_uint outstanding; /* as want_poll saw it last */
+
+static void
+see_outstanding (void)
+{
+  outstanding = eio_nreqs ();
+}
+
+/* What was found out about it counts again before anybody is told. */
+START_TEST (group_counts_when_its_feeder_ends_it)
+{
+  eio_init (see_outstanding, 0);
+  memset (&source, 0, sizeof source);
+  source.type = EIO_NOP;
+  source.total = 1;
+  probe_submit (&source.group, EIO_GROUP);
+  eio_grp_feed (&source.group.req, feed_and_wait, 1);
+  ck_assert_uint_eq (outstanding, 1);
+  ck_assert_uint_eq (eio_nreqs (), 1);
+  ck_assert_int_eq (eio_poll (), 0);
+  assert_fed (1);
 }
 END_TEST
 
@@ -2030,6 +2057,7 @@ add_feeders (Suite *s)
   tcase_add_test (tc, feeder_may_add_groups);
   tcase_add_test (tc, a_cancelled_member_makes_room_for_the_feeder);
   tcase_add_test (tc, feeder_may_poll_until_its_member_is_done);
+  tcase_add_test (tc, group_counts_when_its_feeder_ends_it);
   tcase_add_test (tc, group_does_not_finish_while_its_feeder_polls);
   tcase_add_test (tc, feeder_goes_on_after_callbacks_that_return_early);
 }
