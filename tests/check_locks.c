@@ -1061,6 +1061,7 @@ START_TEST (the_keeper_comes_and_goes)
       call_keeper ();
       wait_until (!has_keeper (EIO_POOL) && stops == i);
       wait_until (threads == 1);
+      ck_assert_ptr_null (EIO_POOL->keeper);
       ck_assert_int_eq (starts, i + 1); /* the worker, too */
     }
   ck_assert_uint_eq (eio_nthreads (), 1);
@@ -1074,6 +1075,21 @@ START_TEST (the_keeper_comes_and_goes)
   call_keeper ();
   eio_set_max_parallel (0);
   wait_until (!has_keeper (EIO_POOL));
+}
+END_TEST
+
+/* It has nothing to do, but would wait for that for long. */
+START_TEST (a_keeper_at_rest_leaves_with_its_life)
+{
+  etp_pool *old = EIO_POOL;
+
+  eio_set_idle_timeout (1000);
+  hold ();
+  call_keeper ();
+  ck_assert (has_keeper (old));
+  host_start ();
+  wait_until (!has_keeper (old));
+  release ();
 }
 END_TEST
 
@@ -1142,6 +1158,18 @@ START_TEST (shutdown_waits_for_locks)
 }
 END_TEST
 
+static int
+count_in_last_round (void)
+{
+  int n;
+
+  X_LOCK (EIO_POOL->reqlock);
+  n = EIO_POOL->rounds[ETP_NUM_ROUNDS - 1].reqs.size;
+  X_UNLOCK (EIO_POOL->reqlock);
+  return n;
+}
+
+/* However often they were tried. */
 START_TEST (shutdown_cancels_locks)
 {
   static probe p[20];
@@ -1152,6 +1180,8 @@ START_TEST (shutdown_cancels_locks)
     {
       for (i = 0; i < 20; ++i)
         submit_flock (&p[i]);
+      if (round == 2)
+        wait_until (count_in_last_round () == 20);
       if (round)
         put_off (20);
       ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_CANCEL, -1), 0);
@@ -1590,6 +1620,7 @@ main (void)
   tcase_add_test (tc, locks_count_as_outstanding);
   tcase_add_test (tc, paused_pools_still_wait);
   tcase_add_test (tc, the_keeper_comes_and_goes);
+  tcase_add_test (tc, a_keeper_at_rest_leaves_with_its_life);
   tcase_add_test (tc, statistics_show_one_execution);
   tcase_add_test (tc, slow_locks_are_reported);
   tcase_add_test (tc, shutdown_waits_for_locks);
