@@ -1255,6 +1255,32 @@ START_TEST (lack_of_threads_is_announced_to_all_sharers)
 }
 END_TEST
 
+static int told_again;
+
+static void
+submit_to_a_once (void *userdata)
+{
+  (void)userdata;
+  if (!told_again++)
+    IN (&a, eio_nop (0, count, 0));
+}
+
+/* Which tells all of them once more. */
+START_TEST (who_is_told_that_there_is_no_thread_may_submit)
+{
+  loop_open (&a, OWN, 0);
+  b.pool = eio_pool_new_shared (a.pool, submit_to_a_once, 0, 0);
+  no_threads = 1;
+  IN (&a, eio_nop (0, count, 0));
+  ck_assert_int_eq (told_again, 1);
+  ck_assert_uint_eq (b.pool->npins, 0);
+  loop_drain (&a);
+  ck_assert_int_eq (finishes, 2);
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+  loop_close (&a);
+}
+END_TEST
+
 START_TEST (waiting_executes_for_sharers_without_threads)
 {
   pthread_t self = pthread_self ();
@@ -1789,6 +1815,45 @@ START_TEST (free_waits_for_who_signals)
   pthread_join (thread, 0);
   loop_drain (&a);
   ck_assert_int_eq (finishes, 1);
+  loop_close (&a);
+}
+END_TEST
+
+static void
+drain_pool (eio_pool *pool)
+{
+  eio_pool_use (pool);
+  while (eio_nreqs ())
+    {
+      eio_poll ();
+      sched_yield ();
+    }
+}
+
+static void
+be_held_up (eio_req *req)
+{
+  helper = pthread_self ();
+  before_lock = hold_up_signal;
+  req->result = 0;
+}
+
+/* A worker of another pool has handed its last request over, and is about to
+ * say so. */
+START_TEST (free_waits_for_who_has_served)
+{
+  sem_init (&blocks, 0, 0);
+  sem_init (&goes_on, 0, 0);
+  loop_open (&a, OWN, 0);
+  b.pool = eio_pool_new_shared (a.pool, 0, 0, 0);
+  freer = pthread_self ();
+  IN (&b, eio_custom (be_held_up, 0, count, 0));
+  take (&blocks);
+  drain_pool (b.pool);
+  ck_assert_int_eq (finishes, 1);
+  before_nap = let_signal_go;
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+  ck_assert_int_eq (told, 1);
   loop_close (&a);
 }
 END_TEST
@@ -2736,17 +2801,6 @@ childs_finish (eio_req *req)
   return 0;
 }
 
-static void
-drain_pool (eio_pool *pool)
-{
-  eio_pool_use (pool);
-  while (eio_nreqs ())
-    {
-      eio_poll ();
-      sched_yield ();
-    }
-}
-
 /* In a child: the pool is clean, and works. */
 static void
 need_clean (eio_pool *pool)
@@ -2911,6 +2965,28 @@ START_TEST (child_has_clean_pools)
   expect_success (pids[1]);
   expect_parent_complete ();
   close_loops ();
+}
+END_TEST
+
+/* Another thread of the parent may be at the list. */
+START_TEST (child_finds_the_list_of_pools_unlocked)
+{
+  pid_t pid;
+
+  X_LOCK (eio__pools_lock);
+  pid = fork ();
+  if (!pid)
+    {
+      eio_pool *pool;
+
+      begin_child ();
+      pool = eio_pool_new (0, 0, 0);
+      need (pool != 0);
+      need (eio_pool_free (pool) == 0);
+      _exit (0);
+    }
+  X_UNLOCK (eio__pools_lock);
+  expect_success (pid);
 }
 END_TEST
 
@@ -3154,6 +3230,38 @@ START_TEST (childs_copy_of_a_worker_ends)
   expect_success (child);
   expect_parent_complete ();
   close_loops ();
+}
+END_TEST
+
+static void
+stay_and_fork (eio_req *req)
+{
+  stay (req);
+  fork_and_return (req);
+}
+
+static void
+stop_in_parent (void *userdata)
+{
+  (void)userdata;
+  need (getpid () == parent);
+}
+
+/* Nor does it end as a worker of the parent would. */
+START_TEST (childs_copy_of_an_earlier_lifes_worker_ends)
+{
+  static eio_req req = { .type = EIO_CUSTOM, .feed = stay_and_fork };
+  etp_pool *old = eio__default_pool;
+
+  parent = getpid ();
+  ck_assert_int_eq (pthread_key_create (&end_of_thread, end_well), 0);
+  eio_set_thread_hooks (0, stop_in_parent, 0);
+  eio_submit (&req);
+  await_arrivals (1);
+  host_start ();
+  give (&let_go, 1);
+  wait_until (!etp_has_threads (old));
+  expect_success (child);
 }
 END_TEST
 
@@ -3573,7 +3681,47 @@ START_TEST (shutdown_works_with_a_limit_of_0)
   ck_assert_uint_eq (eio_get_parallel (), 0);
   eio_pool_use (b.pool);
   ck_assert_uint_eq (eio_get_parallel (), 0);
+  eio_set_parallel (1);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 30), 0);
+  ck_assert_uint_eq (eio_get_parallel (), 1);
   close_loops ();
+}
+END_TEST
+
+static void
+wait_in_hook (void *userdata)
+{
+  (void)userdata;
+  take (&let_go);
+}
+
+/* A hook of its worker takes too long. */
+START_TEST (shutdown_that_failed_waits_no_more)
+{
+  loop_open (&a, OWN, 0);
+  eio_pool_use (a.pool);
+  eio_set_thread_hooks (0, wait_in_hook, 0);
+  eio_nop (0, count, 0);
+  loop_drain (&a);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.02), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  ck_assert_uint_eq (a.pool->nwaiting, 0);
+  give (&let_go, 1);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  loop_close (&a);
+}
+END_TEST
+
+/* Those of a second life, which is no more. */
+START_TEST (pool_that_shares_workers_outlives_a_shutdown)
+{
+  loop_open (&b, ON_DEFAULT, 0);
+  host_start ();
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  IN (&b, eio_nop (0, count, 0));
+  loop_drain (&b);
+  ck_assert_int_eq (finishes, 1);
+  loop_close (&b);
 }
 END_TEST
 
@@ -3622,6 +3770,31 @@ START_TEST (lack_of_memory_makes_no_pool)
   eio_flush ();
   ck_assert_int_eq (finishes, 1);
   ck_assert_int_eq (eio_pool_free (pool), 0);
+}
+END_TEST
+
+static void
+make_worker_meanwhile (pthread_mutex_t *mutex)
+{
+  (void)mutex;
+  before_lock = (void (*) (pthread_mutex_t *))0;
+  ck_assert_ptr_nonnull (etp_make_worker (a.pool));
+}
+
+/* In a child, which has used its spare, two workers are started at once. */
+START_TEST (one_spare_is_kept)
+{
+  long blocks_before = live;
+
+  a.pool = eio_pool_new (0, 0, 0);
+  spoil_and_free (a.pool->spare);
+  a.pool->spare = 0;
+  before_lock = make_worker_meanwhile;
+  ck_assert_ptr_nonnull (etp_make_worker (a.pool));
+  ck_assert (before_lock == 0);
+  ck_assert_ptr_nonnull (a.pool->spare);
+  ck_assert_int_eq (eio_pool_free (a.pool), 0);
+  ck_assert_int_eq (live, blocks_before);
 }
 END_TEST
 
@@ -3722,6 +3895,7 @@ add_shared (Suite *suite)
                        3);
   tcase_add_test (tc, who_shares_with_a_sharer_has_the_same_workers);
   tcase_add_loop_test (tc, lack_of_threads_is_announced_to_all_sharers, 0, 2);
+  tcase_add_test (tc, who_is_told_that_there_is_no_thread_may_submit);
   tcase_add_test (tc, waiting_executes_for_sharers_without_threads);
   tcase_add_test (tc, refusal_to_execute_is_the_pools_own);
   tcase_add_test (tc, embedders_call_does_not_change_the_current_pool);
@@ -3747,6 +3921,7 @@ add_ends (Suite *suite)
                        1, 3);
   tcase_add_test (tc, free_waits_for_who_executes_in_place_of_workers);
   tcase_add_test (tc, free_waits_for_who_signals);
+  tcase_add_test (tc, free_waits_for_who_has_served);
   tcase_add_test (tc, free_waits_for_what_the_library_asks);
   tcase_add_test (tc, pool_that_gets_a_request_meanwhile_is_not_freed);
 }
@@ -3826,6 +4001,7 @@ add_fork (Suite *suite)
   TCase *tc = add_case (suite, "fork", 60, start, 0);
 
   tcase_add_loop_test (tc, child_has_clean_pools, 0, 6);
+  tcase_add_test (tc, child_finds_the_list_of_pools_unlocked);
   tcase_add_loop_test (tc, child_has_the_pools_settings_and_callbacks, 0, 3);
   tcase_add_loop_test (tc, callback_may_fork, 0, 6 * CHILD_PLANS);
   tcase_add_loop_test (tc, callback_may_fork_within_anothers, 0,
@@ -3835,6 +4011,7 @@ add_fork (Suite *suite)
   tcase_add_loop_test (tc, custom_request_may_fork_without_threads, 0,
                        2 * CHILD_PLANS);
   tcase_add_loop_test (tc, childs_copy_of_a_worker_ends, 0, 3);
+  tcase_add_test (tc, childs_copy_of_an_earlier_lifes_worker_ends);
   tcase_add_loop_test (tc, group_that_was_filled_goes_to_the_childs_pool, 0,
                        3);
   if (!HAVE_SANITIZER)
@@ -3860,6 +4037,8 @@ add_shutdown (Suite *suite)
   tcase_add_loop_test (tc, pools_may_be_freed_during_a_shutdown, 0, 3);
   tcase_add_loop_test (tc, pools_may_be_made_during_a_shutdown, 0, 3);
   tcase_add_loop_test (tc, shutdown_works_with_a_limit_of_0, 0, 3);
+  tcase_add_test (tc, shutdown_that_failed_waits_no_more);
+  tcase_add_test (tc, pool_that_shares_workers_outlives_a_shutdown);
   tcase_add_loop_test (tc, shutdown_works_without_threads, 0, 6);
 }
 
@@ -3869,6 +4048,7 @@ add_memory (Suite *suite)
   TCase *tc = add_case (suite, "memory", 60, start, 0);
 
   tcase_add_loop_test (tc, lack_of_memory_makes_no_pool, 0, 2);
+  tcase_add_test (tc, one_spare_is_kept);
   tcase_add_loop_test (tc, child_does_without_pools_for_lack_of_memory, 1, 3);
 }
 
