@@ -781,11 +781,30 @@ END_TEST
 
 static const char *program;
 
+/* Whether a pool without workers of its own has those that there are now. */
+static int
+has_workers (eio_pool *sharer)
+{
+  unsigned limit = eio_get_parallel (), seen;
+  int res;
+
+  eio_pool_use (sharer);
+  finishes = 0;
+  seen = eio_get_parallel ();
+  eio_set_parallel (limit + 1);
+  res = !eio_nop (0, count, 0) || eio_flush () || finishes != 1;
+  eio_pool_use (0);
+  res = res || seen != limit || eio_get_parallel () != limit + 1;
+  eio_set_parallel (limit);
+  return !res;
+}
+
 /* In a process of its own, that nobody forked and where Check is not used:
  * returns what is wrong. */
 static int
 end_lives (int lives)
 {
+  eio_pool *sharer = eio_pool_new_shared (0, 0, 0, 0);
   int round, i;
 
   for (round = 0; round < 3; ++round)
@@ -800,6 +819,8 @@ end_lives (int lives)
         return 3;
       if (eio_nreqs () || eio_nthreads () || eio_get_parallel () != 3)
         return 4;
+      if (!has_workers (sharer))
+        return 5;
     }
   return 0;
 }
