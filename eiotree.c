@@ -622,10 +622,10 @@ eio__tree_free_dir (eio__tree *tree, eio__treedir *dir)
 {
   if (tree->path_of == dir)
     eio__tree_shorten_path (tree);
-  if (dir->before)
-    dir->before->after = dir->after;
-  else
+  if (dir == tree->dirs)
     tree->dirs = dir->after;
+  else
+    dir->before->after = dir->after;
   if (dir->after)
     dir->after->before = dir->before;
   if (dir->stream)
