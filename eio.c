@@ -2623,7 +2623,7 @@ static void
 etp_sort_results (etp_pool *pool)
 {
   eio_req *req = ecb_swap_acquire (pool->res_queue.fresh, 0);
-  eio_req *first[ETP_NUM_PRI] = { 0 }, *last[ETP_NUM_PRI];
+  eio_req *first[ETP_NUM_PRI] = { 0 }, *last[ETP_NUM_PRI] = { 0 };
   int rank, n = 0;
 
   for (; req; ++n)
@@ -5343,17 +5343,17 @@ eio__strip_last (eio__resolver *r)
   r->out[r->len] = 0;
 }
 
-/* Appends a name to out, and if that is a link, takes it away again and puts
- * its contents before what is left. */
+/* Appends the name in front of what is left to out, and if that is a link,
+ * takes it away again and puts its contents there. */
 static int
-eio__resolve_name (eio__resolver *r, const char *name, size_t n)
+eio__resolve_name (eio__resolver *r, size_t n)
 {
   ssize_t got;
 
   if (r->len + n + 2 > EIO__PATH_BUF)
     return eio__too_long ();
   r->out[r->len] = '/';
-  memcpy (r->out + r->len + 1, name, n);
+  memcpy (r->out + r->len + 1, r->todo - n, n);
   r->len += n + 1;
   r->out[r->len] = 0;
 
@@ -5401,7 +5401,7 @@ eio__resolve_all (eio__resolver *r)
           if (n == 2)
             eio__strip_last (r);
         }
-      else if (eio__resolve_name (r, name, n))
+      else if (eio__resolve_name (r, n))
         return -1;
     }
 
@@ -5591,7 +5591,7 @@ eio__wd_new (eio_wd wd, const char *path)
   char *str;
 
   if (fd < 0)
-    return EIO_INVALID_WD;
+    return 0;
 
   str = eio__path_for_wd (fd, wd, path);
   if (str)
@@ -5606,7 +5606,7 @@ eio__wd_new (eio_wd wd, const char *path)
     eio__close_quietly (fd);
 
   free (str);
-  return res ? res : EIO_INVALID_WD;
+  return res;
 }
 
 static eio_ssize_t
@@ -5614,7 +5614,7 @@ eio__wd_open (eio_req *req)
 {
   eio_wd wd = eio__wd_new (req->wd, req->ptr1);
 
-  if (wd == EIO_INVALID_WD)
+  if (!wd)
     return -1;
   req->wd = wd;
   return 0;
@@ -6191,7 +6191,7 @@ eio__slurp (eio_req *req)
       eio__free_quietly (s.buf);
       return -1;
     }
-  if (!req->size)
+  if (!req->size && s.got < s.cap)
     memset (s.buf + s.got, 0, s.cap - s.got);
   req->ptr2 = s.buf;
   req->flags |= EIO_FLAG_PTR2_FREE;
@@ -8816,7 +8816,7 @@ eio__move_link (eio__mover *m)
   eio_sys_get_times (&m->st, times);
   res = fchownat (m->to.dirfd, m->temp, m->st.st_uid, m->st.st_gid,
                   AT_SYMLINK_NOFOLLOW);
-  res = utimensat (m->to.dirfd, m->temp, times, AT_SYMLINK_NOFOLLOW);
+  res |= utimensat (m->to.dirfd, m->temp, times, AT_SYMLINK_NOFOLLOW);
   (void)res; /* as far as we may */
   return 0;
 }
@@ -8871,20 +8871,21 @@ eio__move_file (eio__mover *m)
 static int
 eio__check_move (eio__mover *m)
 {
-  struct stat to;
+  struct stat from, to;
 
-  if (fstatat (m->from.dirfd, m->from.name, &m->st, AT_SYMLINK_NOFOLLOW))
+  if (fstatat (m->from.dirfd, m->from.name, &from, AT_SYMLINK_NOFOLLOW))
     return -1;
-  if (S_ISDIR (m->st.st_mode))
+  if (S_ISDIR (from.st_mode))
     return eio__fail (EISDIR);
-  if (!S_ISREG (m->st.st_mode) && !S_ISLNK (m->st.st_mode))
+  if (!S_ISREG (from.st_mode) && !S_ISLNK (from.st_mode))
     return eio__fail (EINVAL);
+  m->st = from;
   if (fstatat (m->to.dirfd, m->to.name, &to, AT_SYMLINK_NOFOLLOW))
     return errno == ENOENT ? 0 : -1;
-  return m->req->int1 & EIO_COPY_EXCL       ? eio__fail (EEXIST)
-         : S_ISDIR (to.st_mode)             ? eio__fail (EISDIR)
-         : eio__is_same_file (&to, &m->st) ? eio__fail (EINVAL)
-                                            : 0;
+  return m->req->int1 & EIO_COPY_EXCL     ? eio__fail (EEXIST)
+         : S_ISDIR (to.st_mode)           ? eio__fail (EISDIR)
+         : eio__is_same_file (&to, &from) ? eio__fail (EINVAL)
+                                          : 0;
 }
 
 /* The source goes only when the target is there, and on the disk if that was
@@ -9789,8 +9790,9 @@ eio__hand_over_crew (etp_pool *old, etp_pool *pool)
       ecb_store_release (first->current->crew, pool);
   old->nguests = 0;
   etp_take_rounds_locked (old, &waiting);
-  for (; old->req_queue.size; old->nlow_queued = 0)
-    if ((req = eio__pop (&old->req_queue))->eio_pool != old)
+  old->nlow_queued = 0;
+  while ((req = eio__pop (&old->req_queue)))
+    if (req->eio_pool != old)
       {
         req->next = 0;
         if (last)
@@ -9835,10 +9837,11 @@ eio__begin_life (etp_pool *old)
 static etp_pool *
 etp_begin_childs_life (etp_pool *old)
 {
-  etp_pool *pool = ecb_swap_acquire (old->spare, 0), *older;
+  etp_pool *pool = ecb_swap_acquire (old->spare, 0), *older = old;
 
-  for (older = old; older; older = older->older)
+  do
     ecb_store_relaxed (older->over, ETP_INHERITED);
+  while ((older = older->older));
   if (!pool)
     pool = calloc (1, sizeof *pool);
   if (!pool)
@@ -11027,8 +11030,8 @@ eio_wd_open_sync (eio_wd wd, const char *path)
 
   do
     res = eio__wd_new (wd, path);
-  while (res == EIO_INVALID_WD && errno == EINTR);
-  return res;
+  while (!res && errno == EINTR);
+  return res ? res : EIO_INVALID_WD;
 }
 
 void
