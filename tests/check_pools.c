@@ -2705,6 +2705,24 @@ START_TEST (workers_may_change_in_the_midst_of_a_submission)
 }
 END_TEST
 
+static void
+begin_anew_second (pthread_mutex_t *mutex)
+{
+  (void)mutex;
+  before_lock = begin_anew_once;
+}
+
+/* Between the look at whose workers these are, and the list. */
+START_TEST (workers_may_change_while_a_sharer_is_made)
+{
+  before_lock = begin_anew_second;
+  b.pool = eio_pool_new_shared (0, 0, 0, 0);
+  ck_assert (before_lock == 0);
+  ck_assert_ptr_eq (b.pool->crew, eio__default_pool);
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+}
+END_TEST
+
 /* By the pool's own workers, if there were any. */
 START_TEST (life_that_ends_without_workers_closes_files)
 {
@@ -3122,11 +3140,18 @@ START_TEST (callback_may_fork_within_anothers)
 }
 END_TEST
 
+/* When there is nothing else that the group waits for. Another thread of the
+ * parent may have locked the results meanwhile. */
 static void
 fork_in_feeder (eio_req *group)
 {
-  (void)group;
+  etp_pool *pool = group->eio_pool;
+
+  eio_poll ();
+  X_LOCK (pool->reslock);
   fork_somewhere ();
+  if (getpid () == parent)
+    X_UNLOCK (pool->reslock);
 }
 
 START_TEST (feeder_may_fork)
@@ -3990,6 +4015,7 @@ add_lives (Suite *suite)
   tcase_add_test (tc, default_pool_may_begin_anew_under_load);
   tcase_add_test (tc, requests_that_change_workers_are_counted);
   tcase_add_test (tc, workers_may_change_in_the_midst_of_a_submission);
+  tcase_add_test (tc, workers_may_change_while_a_sharer_is_made);
   tcase_add_test (tc, life_that_ends_without_workers_closes_files);
   tcase_add_test (tc, group_that_was_filled_outlives_a_life);
   tcase_add_test (tc, what_use_returned_can_be_used_after_a_shutdown);
