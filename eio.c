@@ -3780,7 +3780,7 @@ etp_keep_house_here (etp_pool *pool)
 
 /* Ends a life in a process that goes on: requests are dropped, workers leave
  * when they are done, and nobody is called any more. What cancelled requests
- * had opened is closed. */
+ * had opened is closed. The queues are empty, or nobody looks at them. */
 static void
 etp_abandon (etp_pool *pool)
 {
@@ -3797,11 +3797,8 @@ etp_abandon (etp_pool *pool)
   X_LOCK (pool->reqlock);
   ecb_store_relaxed (pool->limit, 0);
   ecb_store_relaxed (pool->stalled, 0);
-  memset (&pool->req_queue, 0, sizeof pool->req_queue);
-  memset (pool->rounds, 0, sizeof pool->rounds);
   etp_wake_keeper_locked (pool);
   etp_dismiss_locked (pool, pool->nidle);
-  X_COND_BROADCAST (pool->left);
   X_UNLOCK (pool->reqlock);
   etp_keep_house_here (pool);
 }
@@ -4044,7 +4041,7 @@ eio__feed_locked (eio_req *grp)
       grp->flags |= ETP_FLAG_FEEDING;
       eio__call_feeder_locked (grp, feed);
       grp->flags &= (unsigned char)~ETP_FLAG_FEEDING;
-      if (!(grp->flags & ETP_FLAG_ADDED) && grp->feed == feed)
+      if (!(grp->flags & ETP_FLAG_ADDED))
         grp->feed = 0;
     }
 }
@@ -10035,7 +10032,6 @@ eio__forget_all (etp_pool *pool)
   memset (first, 0, sizeof *first);
   kept.want_poll = kept.done_poll = 0;
   etp_begin_life (first, &kept);
-  first->pid = 0;
   first->older = older;
   first->spare = older ? 0 : &eio__second_pool;
   eio__first_pool.atfork_set = atfork_set;
