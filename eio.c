@@ -1965,7 +1965,8 @@ enum
 enum
 {
   ETP_ABANDONED = 1, /* by eio_init: finish, and leave */
-  ETP_INHERITED = 2  /* from a parent process: touch nothing */
+  ETP_INHERITED = 2  /* from a parent process: touch nothing; or, if it is
+                        current, see etp_wait_for_memory */
 };
 
 /* etp_pool.draining: eio_shutdown */
@@ -2305,7 +2306,8 @@ static etp_pool *eio__default_pool = &eio__first_pool;
 static xmutex_t eio__pools_lock = X_MUTEX_INIT;
 static etp_pool *eio__pools;
 static etp_pool *eio__inherited; /* freed in a child, which may return there */
-static int eio__has_pools;       /* or had; atomic */
+static int eio__has_pools;       /* or had, or the next; atomic */
+static int eio__starved;         /* some wait for memory; atomic */
 
 /* The calling thread's current one, by its first life. Null: the default. */
 static __thread etp_pool *eio__using;
@@ -2324,12 +2326,18 @@ etp_current_life (etp_pool *first)
                : ecb_load_acquire (eio__default_pool);
 }
 
+static etp_pool *eio__begin_childs_lives (void); /* section 7 */
+
 /* The calling thread's current pool. */
 static etp_pool *
 eio__pool (void)
 {
   if (ecb_expect_false (ecb_load_relaxed (eio__has_pools)))
-    return etp_current_life (eio__using);
+    {
+      if (ecb_load_relaxed (eio__starved))
+        eio__begin_childs_lives ();
+      return etp_current_life (eio__using);
+    }
   return ecb_load_acquire (eio__default_pool);
 }
 
@@ -3829,11 +3837,15 @@ etp_is_inherited (etp_pool *pool)
   return eio__forking || etp_is_other_process (pool);
 }
 
+/* Whoever was told before is to be forgotten. */
 static void
 etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
 {
   X_LOCK (pool->siglock);
   eio_sys_check_beacon (&pool->beacon);
+  if (pool->signalled)
+    eio_sys_set_beacon (&pool->beacon, 0);
+  ecb_store_seq_cst (pool->signalled, 0);
   ecb_store_relaxed (pool->want_poll, want_poll);
   ecb_store_relaxed (pool->done_poll, done_poll);
   X_UNLOCK (pool->siglock);
@@ -3846,6 +3858,59 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
   if (!ecb_load_relaxed (pool->spare))
     ecb_store_relaxed (pool->spare, calloc (1, sizeof *pool));
   pool->inited = 1;
+  etp_raise_signal (pool);
+}
+
+/* --- children without memory -------------------------------------------- */
+
+/* Has what was inherited do for settings, and for what is submitted, while
+ * there is no memory for another life: locks may have been left locked, and
+ * what there was is the parent's. Callbacks that forked return to none of this.
+ */
+static void
+etp_wait_for_memory (etp_pool *pool)
+{
+  X_MUTEX_CREATE (pool->reqlock);
+  X_MUTEX_CREATE (pool->reslock);
+  X_MUTEX_CREATE (pool->siglock);
+  X_COND_CREATE (pool->left);
+  memset (&pool->req_queue, 0, sizeof pool->req_queue);
+  memset (&pool->house_queue, 0, sizeof pool->house_queue);
+  memset (&pool->res_queue, 0, sizeof pool->res_queue);
+  memset (pool->rounds, 0, sizeof pool->rounds);
+  pool->workers = pool->idle = pool->keeper = 0;
+  pool->nworkers = pool->nidle = pool->nbusy = pool->nwaiting = 0;
+  pool->has_keeper = pool->stalled = pool->start_failed = 0;
+  pool->nguests = pool->nready = pool->ntaken = 0;
+  pool->nreqs = 0;
+  pool->has_arrival = 0;
+  pool->pid = getpid ();
+}
+
+static int
+etp_waits_for_memory (etp_pool *pool)
+{
+  return ecb_load_relaxed (pool->over) == ETP_INHERITED
+         && pool == etp_current_life (pool->first);
+}
+
+/* Keeps a request until the pool has another life; 0 if it has. */
+static int
+etp_shelve (etp_pool *pool, eio_req *req)
+{
+  int waits;
+
+  X_LOCK (eio__pools_lock);
+  waits = etp_waits_for_memory (pool);
+  if (waits)
+    {
+      eio__set_rank (req);
+      eio__push (&pool->sorted, req);
+      ecb_add_relaxed (pool->nreqs, 1);
+      etp_raise_signal (pool);
+    }
+  X_UNLOCK (eio__pools_lock);
+  return waits;
 }
 
 /* --- settings ----------------------------------------------------------- */
@@ -4059,7 +4124,8 @@ static void
 eio__file_and_unlock (eio_req *grp)
 {
   etp_pool *pool = grp->eio_pool;
-  int idle = eio__is_idle_locked (grp);
+  int idle = eio__is_idle_locked (grp)
+             && ecb_load_relaxed (pool->over) != ETP_INHERITED;
 
   if (idle)
     {
@@ -4285,6 +4351,8 @@ etp_settle (etp_pool *pool, size_t end)
   etp_pool *using = eio__using;
   eio_req **link;
 
+  if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+    return;
   pool->settling = end;
   etp_use (pool);
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
@@ -4547,6 +4615,12 @@ static void
 etp_submit (etp_pool *pool, eio_req *req)
 {
   pool = etp_choose_pool (pool, req);
+  while (ecb_expect_false (ecb_load_relaxed (pool->over) == ETP_INHERITED))
+    {
+      if (etp_shelve (pool, req))
+        return;
+      pool = etp_current_life (pool->first);
+    }
   EIO__PROBE (submit, req, req->pri);
 
   eio__set_rank (req);
@@ -4758,6 +4832,11 @@ static int
 etp_poll_once (etp_pool *pool)
 {
   pool->told = 0;
+  if (ecb_expect_false (ecb_load_relaxed (pool->over) == ETP_INHERITED))
+    {
+      errno = EAGAIN; /* shelved */
+      return ecb_load_relaxed (pool->nreqs) ? -1 : 0;
+    }
   if (!pool->slow && !etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
       && !ecb_load_relaxed (etp_crew (pool)->start_failed) && !pool->scope
       && !ecb_load_relaxed (pool->feeding))
@@ -4877,7 +4956,7 @@ etp_flush (etp_pool *pool)
       etp_wait (pool, 0);
       res = etp_poll_once (pool);
     }
-  return pool->told ? res : 0;
+  return pool->told || etp_waits_for_memory (pool) ? res : 0;
 }
 
 /* --- shutdown ----------------------------------------------------------- */
@@ -9830,56 +9909,117 @@ eio__begin_life (etp_pool *old)
   return pool;
 }
 
-/* In a child: what it inherits is left as it is, whatever it was in. */
+/* What a shutdown is about: all pools, if it begins with the default pool; else
+ * one. Others than the one that it begins with stay, but at rest. */
 static etp_pool *
-etp_begin_childs_life (etp_pool *old)
+eio__next_pool (etp_pool *begin, etp_pool *pool)
 {
-  etp_pool *pool = ecb_swap_acquire (old->spare, 0), *older = old;
+  etp_pool *first = begin->first ? 0
+                    : pool->first ? pool->first->next
+                                  : eio__pools;
 
-  do
+  return first ? first->current : 0;
+}
+
+#define EIO__FOR_POOLS(pool, begin) \
+  for (pool = (begin); pool; pool = eio__next_pool (begin, pool))
+
+/* In a child: what it inherits is left as it is, whatever it was in; but the
+ * descriptor is to be its own, and nothing is to be done yet. */
+static void
+etp_inherit (etp_pool *pool)
+{
+  etp_pool *older;
+
+  for (older = pool; older; older = older->older)
     ecb_store_relaxed (older->over, ETP_INHERITED);
-  while ((older = older->older));
+  eio_sys_renew_beacon (&pool->beacon);
+  pool->signalled = 0;
+  memset (&pool->sorted, 0, sizeof pool->sorted);
+}
+
+/* Adds what was shelved to waiting. Returns 0 if there is no memory, or if its
+ * workers' pool had none. */
+static int
+etp_begin_childs_life (etp_pool *old, etp_queue *waiting)
+{
+  etp_pool *crew = etp_crew (old), *pool;
+  int nwaiting = waiting->size;
+  eio_req *req;
+
+  if (crew != old)
+    crew = etp_current_life (crew->first);
+  if (crew != old && ecb_load_relaxed (crew->over) == ETP_INHERITED)
+    return 0;
+  pool = ecb_swap_acquire (old->spare, 0);
   if (!pool)
     pool = calloc (1, sizeof *pool);
   if (!pool)
     return 0;
+
   etp_begin_life (pool, old);
+  if (crew != old)
+    pool->crew = crew;
   pool->beacon = old->beacon;
-  eio_sys_renew_beacon (&pool->beacon);
-  return pool;
+  pool->signalled = old->signalled;
+  while ((req = eio__pop (&old->sorted)))
+    {
+      req->eio_pool = pool;
+      eio__push (waiting, req);
+    }
+  pool->nreqs = (unsigned)(waiting->size - nwaiting);
+  ecb_store_release (*(old->first ? &old->first->current : &eio__default_pool),
+                     pool);
+  return 1;
 }
 
-/* All of them begin anew. A pool for which there is no memory stays dead: what
- * is submitted to it never finishes. Returns the default pool, or null. */
+/* All of them begin anew, those with workers of their own first; and later
+ * those for which there was no memory, to which requests were submitted
+ * meanwhile. Returns the default pool, or null. */
 static etp_pool *
 eio__begin_childs_lives (void)
 {
-  etp_pool *old = ecb_load_acquire (eio__default_pool), *first;
-  etp_pool *pool = etp_begin_childs_life (old);
+  etp_pool *begin = ecb_load_acquire (eio__default_pool), *pool;
+  int anew = etp_is_inherited (begin), shares, starved = 0;
+  etp_queue waiting;
+  eio_req *req;
 
-  eio__forking = 0;
-  if (pool)
-    ecb_store_release (eio__default_pool, pool);
-
-  X_MUTEX_CREATE (eio__pools_lock);
-  for (first = eio__pools; first; first = first->next)
+  memset (&waiting, 0, sizeof waiting);
+  if (anew)
     {
-      etp_pool *next = etp_begin_childs_life (first->current);
-
-      if (!next)
-        continue;
-      next->crew = etp_crew (first->current); /* for the moment */
-      if (next->crew == first->current)
-        next->crew = next;
-      ecb_store_release (first->current, next);
+      eio__forking = 0;
+      X_MUTEX_CREATE (eio__pools_lock);
+      EIO__FOR_POOLS (pool, begin)
+        etp_inherit (pool);
     }
-  for (first = eio__pools; first; first = first->next)
+
+  X_LOCK (eio__pools_lock);
+  begin = ecb_load_acquire (eio__default_pool);
+  for (shares = 0; shares < 2; ++shares)
+    EIO__FOR_POOLS (pool, begin)
+      if (ecb_load_relaxed (pool->over) == ETP_INHERITED
+          && shares == (etp_crew (pool) != pool)
+          && !etp_begin_childs_life (pool, &waiting))
+        {
+          if (anew)
+            etp_wait_for_memory (pool);
+          starved = 1;
+        }
+  begin = ecb_load_acquire (eio__default_pool);
+  EIO__FOR_POOLS (pool, begin)
+    ecb_store_release (pool->crew, etp_current_life (etp_crew (pool)->first));
+  ecb_store_relaxed (eio__starved, starved);
+  if (starved)
+    ecb_store_relaxed (eio__has_pools, 1); /* so that this is looked at */
+  X_UNLOCK (eio__pools_lock);
+
+  while ((req = eio__pop (&waiting)))
     {
-      etp_pool *crew = etp_crew (first->current);
-
-      ecb_store_release (first->current->crew, etp_current_life (crew->first));
+      pool = req->eio_pool;
+      etp_submit (pool, req);
+      ecb_add_relaxed (pool->nreqs, -1u);
     }
-  return pool;
+  return ecb_load_relaxed (begin->over) ? 0 : begin;
 }
 
 static void
@@ -9921,7 +10061,7 @@ eio_init (void (*want_poll) (void), void (*done_poll) (void))
   etp_pool *old = ecb_load_acquire (eio__default_pool), *pool = old;
   int atfork_set = eio__set_atfork ();
 
-  if (etp_is_inherited (old))
+  if (etp_is_inherited (old) || etp_waits_for_memory (old))
     pool = eio__begin_childs_lives ();
   else if (old->inited)
     pool = eio__begin_life (old);
@@ -10037,21 +10177,6 @@ eio__forget_all (etp_pool *pool)
   eio__first_pool.atfork_set = atfork_set;
   ecb_store_release (eio__default_pool, first);
 }
-
-/* What a shutdown is about: all pools, if it begins with the default pool; else
- * one. Others than the one that it begins with stay, but at rest. */
-static etp_pool *
-eio__next_pool (etp_pool *begin, etp_pool *pool)
-{
-  etp_pool *first = begin->first ? 0
-                    : pool->first ? pool->first->next
-                                  : eio__pools;
-
-  return first ? first->current : 0;
-}
-
-#define EIO__FOR_POOLS(pool, begin) \
-  for (pool = (begin); pool; pool = eio__next_pool (begin, pool))
 
 /* How many requests are outstanding; 0 if the life is over. */
 static unsigned
@@ -10180,6 +10305,11 @@ eio_shutdown (int mode, eio_tstamp timeout)
       errno = EDEADLK;
       return -1;
     }
+  if (ecb_load_relaxed (eio__starved))
+    {
+      errno = ENOMEM;
+      return -1;
+    }
 
   do
     {
@@ -10273,11 +10403,18 @@ eio_pool *
 eio_pool_new_shared (eio_pool *workers, void (*want_poll) (void *),
                      void (*done_poll) (void *), void *userdata)
 {
-  etp_pool *pool = eio__make_pool (want_poll, done_poll, userdata);
+  etp_pool *pool = eio__make_pool (want_poll, done_poll, userdata), *crew;
 
-  return pool ? eio__enlist_pool (pool, etp_current_life (
-                                          eio__find_pool (workers)))
-              : 0;
+  if (!pool)
+    return 0;
+  eio__pool ();
+  crew = etp_crew (etp_current_life (eio__find_pool (workers)));
+  if (!etp_waits_for_memory (crew))
+    return eio__enlist_pool (pool, crew);
+  free (pool->spare);
+  free (pool);
+  errno = ENOMEM;
+  return 0;
 }
 
 /* Takes a pool off the list, if nobody shares its workers. */
@@ -10320,7 +10457,7 @@ etp_has_requests (etp_pool *pool)
 int ecb_cold
 eio_pool_free (eio_pool *first)
 {
-  etp_pool *pool;
+  etp_pool *pool, *inherited;
 
   if (!eio__find_pool (first))
     {
@@ -10346,15 +10483,20 @@ eio_pool_free (eio_pool *first)
   if (eio__using == first)
     eio__using = 0;
   etp_await_servers (pool);
-  etp_free_parts (pool);
   eio_sys_close_beacon (&pool->beacon);
-  free (pool->spare);
-  if (pool->older) /* inherited: a callback that forked may return there */
+  inherited = pool;
+  if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
     {
-      pool->older->next = eio__inherited;
-      eio__inherited = pool->older;
+      inherited = pool->older;
+      etp_free_parts (pool);
+      free (pool->spare);
+      free (pool);
     }
-  free (pool);
+  if (inherited) /* a callback that forked may return there */
+    {
+      inherited->next = eio__inherited;
+      eio__inherited = inherited;
+    }
   return 0;
 }
 

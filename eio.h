@@ -642,7 +642,8 @@ int eio_poll_fd (void);
 int eio_poll_wait (eio_tstamp timeout);
 
 /* Polls and waits until nothing is outstanding.  Returns 0, or at once the
- * first non-zero value that a callback returned.  [poll thread] */
+ * first non-zero value that a callback returned; -1 with errno EAGAIN in a
+ * forked child that got no memory yet.  [poll thread] */
 int eio_flush (void);
 
 /* Ends the library's work: has workers leave, joins them, and frees all that
@@ -657,8 +658,8 @@ int eio_flush (void);
  * Returns 0: eio_poll_fd's descriptor is closed, want_poll and done_poll are
  * forgotten, settings are kept, and eio_init begins anew; or -1 with errno
  * ETIMEDOUT, and the library goes on as before; EDEADLK in a callback or on a
- * worker; EINVAL for an unknown mode.  No other thread may use the library
- * meanwhile.  [poll thread] */
+ * worker; ENOMEM in a forked child that got none yet; EINVAL for an unknown
+ * mode.  No other thread may use the library meanwhile.  [poll thread] */
 enum {
   EIO_SHUTDOWN_DRAIN  = 0,
   EIO_SHUTDOWN_CANCEL = 1

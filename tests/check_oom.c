@@ -811,6 +811,144 @@ START_TEST (child_begins_anew_without_memory)
 }
 END_TEST
 
+/* A grandchild for which there is no memory: what had been spared was for its
+ * parent.  Its pool is the default pool, one with workers, or one without. */
+static eio_pool *kin[3];
+static int wanted, unwanted;
+static char order[4];
+
+static void
+want (void)
+{
+  ++wanted;
+}
+
+static void
+unwant (void)
+{
+  ++unwanted;
+}
+
+static void
+want_of (void *userdata)
+{
+  (void)userdata;
+  want ();
+}
+
+static void
+unwant_of (void *userdata)
+{
+  (void)userdata;
+  unwant ();
+}
+
+static int
+note_order (eio_req *req)
+{
+  strcat (order, req->data);
+  return 0;
+}
+
+static eio_req late[]
+  = { { .type = EIO_NOP, .pri = -1, .finish = note_order, .data = "1" },
+      { .type = EIO_NOP, .finish = note_order, .data = "2" },
+      { .type = EIO_GROUP, .finish = note_order, .data = "3" } };
+
+/* Nothing ends, hangs or goes the way of the parent's. */
+static void
+starve_in_child (eio_pool *pool)
+{
+  wanted = unwanted = 0;
+  eio_pool_use (pool);
+  need (eio_init (want, unwant) == -1 && errno == ENOMEM);
+  need (eio_nreqs () == 0 && eio_poll () == 0 && eio_flush () == 0);
+  eio_set_max_poll_reqs (1);
+  eio_set_max_idle (7);
+  eio_submit (&late[0]);
+  eio_submit (&late[2]);
+  eio_grp_add (&late[2], &late[1]);
+  eio_submit (&late[1]);
+
+  need (eio_nreqs () == 3 && eio_npending () == 0 && eio_nthreads () == 0);
+  need (wanted == 1 && unwanted == 0);
+  need (eio_poll () == -1 && errno == EAGAIN);
+  need (eio_poll_wait (-1) == 0);
+  need (eio_flush () == -1 && errno == EAGAIN);
+  need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == -1 && errno == ENOMEM);
+  need (eio_pool_new_shared (0, 0, 0, 0) == 0 && errno == ENOMEM);
+  need (!pool || (eio_pool_free (pool) == -1 && errno == EBUSY));
+  need (wanted == 1 && unwanted == 0 && !*order);
+}
+
+/* All of it ends, once, and the settings are there. */
+static void
+recover_in_child (eio_pool *pool)
+{
+  stop_starving ();
+  eio_pool_use (pool);
+  need (eio_nreqs () == 3 && eio_get_max_idle () == 7);
+  need (eio_get_max_poll_reqs () == 1);
+  need (eio_flush () == 0 && eio_nreqs () == 0);
+  need (strlen (order) == 3 && strchr (order, '1')
+        && strchr (order, '2') < strchr (order, '3'));
+  need (wanted == unwanted);
+  need (eio_pool_free (kin[2]) == 0 && eio_pool_free (kin[1]) == 0);
+  eio_pool_use (0);
+  need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == 0 && eio_nthreads () == 0);
+}
+
+/* Returns in the grandchild, too. */
+static int
+fork_twice (eio_req *req)
+{
+  pid_t pid = fork (), child = pid;
+
+  if (!pid)
+    {
+      begin_child ();
+      starve (1, ALL_FROM);
+      pid = fork ();
+    }
+  if (pid)
+    {
+      expect_success (pid);
+      if (!child)
+        _exit (0);
+      return 0;
+    }
+  begin_child ();
+  starve_in_child (req->data);
+  return 0;
+}
+
+/* Forked by a callback, from 3 on, or not. */
+START_TEST (child_waits_for_memory)
+{
+  eio_req req = { .type = EIO_NOP, .finish = fork_twice };
+  pid_t self = getpid ();
+
+  ck_assert_int_eq (eio_init (want, unwant), 0);
+  kin[1] = eio_pool_new (want_of, unwant_of, 0);
+  kin[2] = eio_pool_new_shared (kin[1], want_of, unwant_of, 0);
+  req.data = kin[_i % 3];
+  if (_i < 3)
+    fork_twice (&req);
+  else
+    {
+      eio_submit (&req);
+      eio_flush ();
+    }
+  if (getpid () != self)
+    {
+      recover_in_child (req.data);
+      _exit (0);
+    }
+  ck_assert_int_eq (eio_pool_free (kin[2]), 0);
+  ck_assert_int_eq (eio_pool_free (kin[1]), 0);
+}
+END_TEST
+
 /* With many workers, nested polls, earlier lives, and requests under way. */
 START_TEST (shutdown_leaves_nothing_behind)
 {
@@ -1281,6 +1419,7 @@ main (void)
   tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
   tcase_add_loop_test (others, init_says_enomem_and_can_be_repeated, 0, 2);
   tcase_add_loop_test (others, child_begins_anew_without_memory, 1, 4);
+  tcase_add_loop_test (others, child_waits_for_memory, 0, 6);
   tcase_add_loop_test (others, shutdown_leaves_nothing_behind, 0, 4);
   tcase_add_loop_test (others, shutdown_needs_no_memory, 0, 4);
   tcase_add_loop_test (others, pools_survive_lack_of_memory, ONE,
