@@ -620,7 +620,8 @@ set_paths (call *c, const record *r)
       set_path (c, r, 1);
       c->ask.ptr2 = c->name[1] ? c->path[1] : 0;
     }
-  if (c->kind->type == EIO_SYMLINK && !c->ask.int3 && r->how & HOW_MINE)
+  if (c->kind->type == EIO_SYMLINK && !c->ask.int3 && r->how & HOW_MINE
+      && c->name[1] == c->path[1]) /* nor absolute */
     c->dirfd[1] = c->dirfd[0];
   if (c->absent == EINVAL) /* either is right if both are wrong */
     c->ask.wd = EIO_CWD;
