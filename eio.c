@@ -43,7 +43,8 @@
  *      not call the library.                                                *
  *   5. A function whose name ends in _locked is called with reqlock held,   *
  *      those of groups with grplock; eio__push and eio__pop with reqlock,   *
- *      or by the poll thread on its own queue.                              *
+ *      or by the poll thread on its own queue. X_NEEDS, X_TAKES and X_GIVES *
+ *      let clang check it of reqlock, reslock and siglock.                  *
  *   6. A request's members belong to the thread that has it: the submitter, *
  *      then the worker, then the poll thread; reqlock and the swap in       *
  *      etp_publish hand it over. Only cancelled is shared, and is atomic.   *
@@ -2450,7 +2451,7 @@ etp_has_work (etp_pool *pool)
 }
 
 static void
-etp_call_want (etp_pool *pool)
+etp_call_want (etp_pool *pool) X_NEEDS (pool->siglock)
 {
   ecb_store_relaxed (pool->signalled, 1);
   eio_sys_set_beacon (&pool->beacon, 1);
@@ -2463,7 +2464,7 @@ etp_call_want (etp_pool *pool)
 }
 
 static void
-etp_call_done (etp_pool *pool)
+etp_call_done (etp_pool *pool) X_NEEDS (pool->siglock)
 {
   if (pool->done_poll)
     pool->done_poll ();
@@ -2511,9 +2512,8 @@ etp_raise_signals (etp_pool *crew)
   X_UNLOCK (eio__pools_lock);
 }
 
-/* With siglock. */
 static void
-etp_count_finished (etp_pool *pool)
+etp_count_finished (etp_pool *pool) X_NEEDS (pool->siglock)
 {
   pool->nfinished += pool->finished;
   pool->ncancelled += pool->cancelled;
@@ -2593,6 +2593,7 @@ etp_add_to_hist (etp_hist *hist, unsigned long long from,
 /* What a result counts as, before others see it. */
 static void
 etp_count_result (etp_pool *pool, const eio_req *req, int kind)
+  X_NEEDS (pool->reslock)
 {
   ++pool->res_queue.count[kind];
   if (ecb_expect_false (req->eio_timed & ETP_QUEUE_TIME)
@@ -2694,7 +2695,7 @@ typedef struct
 } etp_action;
 
 static void
-etp_pop_idle_locked (etp_pool *pool, etp_worker *w)
+etp_pop_idle_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   if (w->idle_prev)
     w->idle_prev->idle_next = w->idle_next;
@@ -2708,7 +2709,7 @@ etp_pop_idle_locked (etp_pool *pool, etp_worker *w)
 
 /* Wakes n idle workers at most, which find that they have to leave. */
 static void
-etp_dismiss_locked (etp_pool *pool, unsigned n)
+etp_dismiss_locked (etp_pool *pool, unsigned n) X_NEEDS (pool->reqlock)
 {
   for (; n && pool->idle; --n)
     {
@@ -2721,14 +2722,14 @@ etp_dismiss_locked (etp_pool *pool, unsigned n)
 
 /* How many workers may execute low requests. */
 static unsigned
-etp_low_limit_locked (etp_pool *pool)
+etp_low_limit_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   return pool->limit > pool->nreserved ? pool->limit - pool->nreserved : 1;
 }
 
 /* How many queued requests workers would take now, if there were enough. */
 static unsigned
-etp_count_ready_locked (etp_pool *pool)
+etp_count_ready_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   unsigned n = (unsigned)pool->req_queue.size, most;
 
@@ -2745,7 +2746,7 @@ etp_count_ready_locked (etp_pool *pool)
  * there are more requests, ready and executing, than workers: those that are
  * done are as good as on their way. */
 static etp_action
-etp_summon_locked (etp_pool *pool, unsigned enough)
+etp_summon_locked (etp_pool *pool, unsigned enough) X_NEEDS (pool->reqlock)
 {
   etp_action action = { 0, 0 };
   unsigned looking = pool->nworkers - pool->nidle - pool->nbusy;
@@ -2922,7 +2923,7 @@ etp_idle_end (etp_pool *pool, unsigned long long since)
 
 /* Waits to be woken; 0 when this worker is one too many and time is over. */
 static int
-etp_park_locked (etp_pool *pool, etp_worker *w)
+etp_park_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   unsigned long long since = 0;
 
@@ -2963,7 +2964,7 @@ etp_park_locked (etp_pool *pool, etp_worker *w)
 /* The rank that a queued request has gained by waiting. */
 static unsigned long long
 etp_aged_rank_locked (etp_pool *pool, const eio_req *req,
-                      unsigned long long now)
+                      unsigned long long now) X_NEEDS (pool->reqlock)
 {
   unsigned long long rank = (unsigned char)req->eio_rank;
 
@@ -2974,7 +2975,7 @@ etp_aged_rank_locked (etp_pool *pool, const eio_req *req,
 /* Whether a is to be taken before b, if they gain ranks by waiting. */
 static int
 etp_is_older_locked (etp_pool *pool, const eio_req *a, const eio_req *b,
-                     unsigned long long now)
+                     unsigned long long now) X_NEEDS (pool->reqlock)
 {
   unsigned long long rank = etp_aged_rank_locked (pool, a, now);
   unsigned long long other = etp_aged_rank_locked (pool, b, now);
@@ -2984,7 +2985,7 @@ etp_is_older_locked (etp_pool *pool, const eio_req *a, const eio_req *b,
 
 /* The rank whose first request is to be taken next, or -1. */
 static int ecb_noinline
-etp_choose_rank_locked (etp_pool *pool)
+etp_choose_rank_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   eio_req **first = pool->req_queue.first;
   int least = pool->nlow_queued && pool->nlow >= etp_low_limit_locked (pool)
@@ -3011,7 +3012,7 @@ etp_choose_rank_locked (etp_pool *pool)
 
 /* The next that the host submitted, or null. */
 static eio_req *
-etp_next_ready_locked (etp_pool *crew)
+etp_next_ready_locked (etp_pool *crew) X_NEEDS (crew->reqlock)
 {
   eio_req *req;
   etp_pool *pool;
@@ -3045,7 +3046,7 @@ etp_next_ready_locked (etp_pool *crew)
 
 /* The next request for this worker; null when it has to leave. */
 static eio_req *
-etp_take_locked (etp_pool *pool, etp_worker *w)
+etp_take_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   for (;;)
     {
@@ -3119,7 +3120,7 @@ etp_run (etp_pool *pool, etp_worker *w, eio_req *req)
 }
 
 static void
-etp_come_back_locked (etp_pool *pool, etp_worker *w)
+etp_come_back_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   --pool->nbusy;
   pool->nlow -= w->rank < pool->reserved_rank;
@@ -3130,7 +3131,7 @@ etp_come_back_locked (etp_pool *pool, etp_worker *w)
 }
 
 static void
-etp_enlist_locked (etp_pool *pool, etp_worker *w)
+etp_enlist_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   w->rank = ETP_NUM_PRI;
   w->prev = 0;
@@ -3143,7 +3144,7 @@ etp_enlist_locked (etp_pool *pool, etp_worker *w)
 }
 
 static void
-etp_delist_locked (etp_pool *pool, etp_worker *w)
+etp_delist_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
 {
   if (w->prev)
     w->prev->next = w->next;
@@ -3160,6 +3161,7 @@ etp_delist_locked (etp_pool *pool, etp_worker *w)
  * the last by who waits. */
 static void
 etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
+  X_GIVES (pool->reqlock)
 {
   int have_corpse = pool->have_corpse;
   xthread_t corpse = pool->corpse;
@@ -3210,7 +3212,7 @@ etp_recruit (etp_pool *pool)
 
 /* Settings may wake under the lock. */
 static void
-etp_wake_keeper_locked (etp_pool *pool)
+etp_wake_keeper_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   if (pool->keeper)
     eio_sys_set_event (&pool->keeper->wakeup);
@@ -3219,6 +3221,7 @@ etp_wake_keeper_locked (etp_pool *pool)
 /* The first that a thread does. Failure is no reason not to work. */
 static void
 etp_begin_and_unlock (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
+  X_GIVES (pool->reqlock)
 {
   eio_sys_traits traits = pool->traits;
 
@@ -3351,18 +3354,18 @@ etp_maybe_start_thread (etp_pool *pool)
 
 /* --- submit ------------------------------------------------------------- */
 
-/* The crew, with its lock. It may be replaced until we have that. */
-static etp_pool *
-etp_lock_crew (etp_pool *pool)
+/* The crew, with its lock. It may be replaced until we have that. (A result
+ * could not be told to be locked.) */
+static void
+etp_lock_crew (etp_pool *pool, etp_pool **crew) X_TAKES ((*crew)->reqlock)
 {
   for (;;)
     {
-      etp_pool *crew = etp_crew (pool);
-
-      X_LOCK (crew->reqlock);
-      if (ecb_expect_true (crew == etp_crew (pool)))
-        return crew;
-      X_UNLOCK (crew->reqlock);
+      *crew = etp_crew (pool);
+      X_LOCK ((*crew)->reqlock);
+      if (ecb_expect_true (*crew == etp_crew (pool)))
+        return;
+      X_UNLOCK ((*crew)->reqlock);
     }
 }
 
@@ -3386,7 +3389,7 @@ etp_set_age_time (eio_req *req, unsigned long long now)
 }
 
 static void
-etp_push_ready_locked (etp_pool *crew, eio_req *req)
+etp_push_ready_locked (etp_pool *crew, eio_req *req) X_NEEDS (crew->reqlock)
 {
   eio__push (&crew->req_queue, req);
   if (ecb_expect_false (crew->planned))
@@ -3402,9 +3405,10 @@ etp_push_ready_locked (etp_pool *crew, eio_req *req)
 static void
 etp_enqueue (etp_pool *pool, eio_req *req)
 {
-  etp_pool *crew = etp_lock_crew (pool);
+  etp_pool *crew;
   etp_action action;
 
+  etp_lock_crew (pool, &crew);
   etp_push_ready_locked (crew, req);
   if (ecb_expect_false (pool != crew))
     ecb_store_relaxed (pool->nready, pool->nready + 1);
@@ -3421,9 +3425,10 @@ etp_enqueue (etp_pool *pool, eio_req *req)
 static void
 etp_requeue (eio_req *req, int taken)
 {
-  etp_pool *pool = req->eio_pool, *crew = etp_lock_crew (pool);
+  etp_pool *pool = req->eio_pool, *crew;
   etp_action action;
 
+  etp_lock_crew (pool, &crew);
   etp_push_ready_locked (crew, req);
   if (taken && pool != crew)
     ecb_store_relaxed (pool->nready, pool->nready + 1);
@@ -3444,7 +3449,7 @@ etp_delegate (etp_pool *pool, const eio_req *todo)
     return 0;
   *req = *todo;
   req->eio_rank = -EIO_PRI_MIN;
-  crew = etp_lock_crew (pool);
+  etp_lock_crew (pool, &crew);
   eio__push (&crew->house_queue, req);
   action = etp_summon_locked (crew, 1);
   X_UNLOCK (crew->reqlock);
@@ -3467,7 +3472,7 @@ etp_housekeep (etp_pool *pool, const eio_req *todo)
 
 /* When some have to be tried again; 0 if there are none. */
 static unsigned long long
-etp_next_round_locked (etp_pool *pool)
+etp_next_round_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   unsigned long long due = 0;
   etp_round *round;
@@ -3481,7 +3486,7 @@ etp_next_round_locked (etp_pool *pool)
 /* Puts a lock into the round for how often it was tried, or, if its time would
  * be over before that, into an earlier one; the first begins in time. */
 static void
-etp_join_round_locked (etp_pool *pool, eio_req *req)
+etp_join_round_locked (etp_pool *pool, eio_req *req) X_NEEDS (pool->reqlock)
 {
   unsigned long long now = eio_sys_now (), end = req->eio_t[2], due;
   size_t i = req->eio_frame < ETP_NUM_ROUNDS ? req->eio_frame
@@ -3503,7 +3508,7 @@ etp_join_round_locked (etp_pool *pool, eio_req *req)
 /* Takes those that are due, and those that were cancelled. */
 static void
 etp_take_round_locked (etp_pool *pool, etp_queue *taken,
-                       unsigned long long now)
+                       unsigned long long now) X_NEEDS (pool->reqlock)
 {
   etp_round *round;
   eio_req *req;
@@ -3526,6 +3531,7 @@ etp_take_round_locked (etp_pool *pool, etp_queue *taken,
 /* All of them. */
 static void
 etp_take_rounds_locked (etp_pool *pool, etp_queue *taken)
+  X_NEEDS (pool->reqlock)
 {
   etp_take_round_locked (pool, taken, ~0ull);
 }
@@ -3574,7 +3580,7 @@ etp_start_keeper (etp_pool *pool)
 /* Has the keeper look at what there is. If there is none, starts one if
  * something waits. */
 static void
-etp_call_keeper_and_unlock (etp_pool *pool)
+etp_call_keeper_and_unlock (etp_pool *pool) X_GIVES (pool->reqlock)
 {
   etp_worker *w = pool->keeper;
   int start = !pool->has_keeper && !pool->closing
@@ -3597,7 +3603,7 @@ etp_keep (eio_req *req)
 
   if (ecb_load_relaxed (pool->over))
     return;
-  crew = etp_lock_crew (pool);
+  etp_lock_crew (pool, &crew);
   if (ecb_load_relaxed (pool->draining) == ETP_CLOSE)
     ecb_store_relaxed (req->cancelled, 1);
   crew->alerted |= EIO_CANCELLED (req);
@@ -3613,7 +3619,7 @@ etp_alert_keeper (etp_pool *pool)
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED
       || !ecb_load_relaxed (etp_crew (pool)->has_keeper))
     return;
-  pool = etp_lock_crew (pool);
+  etp_lock_crew (pool, &pool);
   pool->alerted = 1;
   etp_call_keeper_and_unlock (pool);
 }
@@ -3622,7 +3628,7 @@ etp_alert_keeper (etp_pool *pool)
  * dropped. Returns 0 when there is no need for a keeper any more. */
 static int
 etp_await_round_locked (etp_pool *pool, etp_worker *w,
-                        unsigned long long rested)
+                        unsigned long long rested) X_NEEDS (pool->reqlock)
 {
   unsigned long long since = eio_sys_now (), now = since;
 
@@ -3918,7 +3924,7 @@ etp_shelve (etp_pool *pool, eio_req *req)
 /* Idle workers above the limit are woken to leave, busy ones see it when they
  * are done. */
 static void
-etp_limit_locked (etp_pool *pool, unsigned nthreads)
+etp_limit_locked (etp_pool *pool, unsigned nthreads) X_NEEDS (pool->reqlock)
 {
   ecb_store_relaxed (pool->limit, nthreads);
   if (!nthreads)
@@ -3938,7 +3944,7 @@ etp_set_parallel (etp_pool *pool, unsigned least, unsigned most)
   unsigned limit;
   etp_action action;
 
-  pool = etp_lock_crew (pool);
+  etp_lock_crew (pool, &pool);
   limit = pool->limit;
   etp_limit_locked (pool, limit < least  ? least
                           : limit > most ? most
@@ -3949,7 +3955,7 @@ etp_set_parallel (etp_pool *pool, unsigned least, unsigned most)
 }
 
 static int
-etp_is_worker_locked (etp_pool *pool)
+etp_is_worker_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   etp_worker *w = pool->workers;
 
@@ -3962,6 +3968,7 @@ etp_is_worker_locked (etp_pool *pool)
  * each other: the one that finds that only they are left releases them all. */
 static void
 etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
+  X_NEEDS (pool->reqlock)
 {
   int self = etp_is_worker_locked (pool);
   unsigned nreleases = pool->nreleases;
@@ -3990,7 +3997,7 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   int have_corpse;
   xthread_t corpse;
 
-  pool = etp_lock_crew (pool);
+  etp_lock_crew (pool, &pool);
   etp_limit_locked (pool, pool->limit < nthreads ? pool->limit : nthreads);
   ++pool->nwaiting;
   etp_wait_parallel_locked (pool, nthreads);
@@ -4016,7 +4023,7 @@ etp_watch (etp_pool *pool, int what, int on)
 
 /* Idle workers decide anew how long they may be that. */
 static void
-etp_reconsider_and_unlock (etp_pool *pool)
+etp_reconsider_and_unlock (etp_pool *pool) X_GIVES (pool->reqlock)
 {
   etp_worker *w;
 
@@ -4992,9 +4999,10 @@ etp_cancel_in_locked (etp_pool *pool, etp_queue *queue)
 static void
 etp_cancel_queued (etp_pool *pool)
 {
-  etp_pool *crew = etp_lock_crew (pool);
+  etp_pool *crew;
   int i;
 
+  etp_lock_crew (pool, &crew);
   etp_cancel_in_locked (pool, &crew->req_queue);
   for (i = 0; i < ETP_NUM_ROUNDS; ++i)
     etp_cancel_in_locked (pool, &crew->rounds[i].reqs);
@@ -5027,7 +5035,7 @@ etp_drain (etp_pool *pool, unsigned long long end, unsigned long long ns)
 /* Whether a worker executes or publishes a request of this pool, or may do so
  * later with one of the library's own. */
 static int
-etp_is_served_locked (etp_pool *crew, etp_pool *pool)
+etp_is_served_locked (etp_pool *crew, etp_pool *pool) X_NEEDS (crew->reqlock)
 {
   int rank = -EIO_PRI_MIN;
   eio_req *req;
@@ -5053,7 +5061,7 @@ eio__is_leaving (const etp_worker *w)
 }
 
 static int
-etp_has_threads_locked (etp_pool *pool)
+etp_has_threads_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 {
   return pool->nworkers || pool->has_keeper || pool->nstopping;
 }
@@ -10646,8 +10654,9 @@ eio_get_parallel (void)
 void
 eio_set_max_idle (unsigned int nthreads)
 {
-  etp_pool *pool = etp_lock_crew (eio__pool ());
+  etp_pool *pool;
 
+  etp_lock_crew (eio__pool (), &pool);
   ecb_store_relaxed (pool->max_idle, nthreads);
   etp_reconsider_and_unlock (pool);
 }
@@ -10655,8 +10664,9 @@ eio_set_max_idle (unsigned int nthreads)
 void
 eio_set_idle_timeout (unsigned int seconds)
 {
-  etp_pool *pool = etp_lock_crew (eio__pool ());
+  etp_pool *pool;
 
+  etp_lock_crew (eio__pool (), &pool);
   ecb_store_relaxed (pool->idle_timeout, seconds);
   etp_reconsider_and_unlock (pool);
 }
@@ -10676,8 +10686,9 @@ eio_get_idle_timeout (void)
 void
 eio_set_stack_size (size_t bytes)
 {
-  etp_pool *pool = etp_lock_crew (eio__pool ());
+  etp_pool *pool;
 
+  etp_lock_crew (eio__pool (), &pool);
   ecb_store_relaxed (pool->wishes.stack_size, bytes);
   ecb_store_relaxed (pool->stack_try, 0);
   X_UNLOCK (pool->reqlock);
@@ -10692,8 +10703,9 @@ eio_get_stack_size (void)
 void
 eio_set_thread_name (const char *name)
 {
-  etp_pool *pool = etp_lock_crew (eio__pool ());
+  etp_pool *pool;
 
+  etp_lock_crew (eio__pool (), &pool);
   memset (pool->wishes.name, 0, sizeof pool->wishes.name);
   if (name)
     memcpy (pool->wishes.name, name,
@@ -10705,8 +10717,9 @@ void
 eio_set_thread_hooks (void (*on_start) (void *userdata),
                       void (*on_stop) (void *userdata), void *userdata)
 {
-  etp_pool *pool = etp_lock_crew (eio__pool ());
+  etp_pool *pool;
 
+  etp_lock_crew (eio__pool (), &pool);
   pool->wishes.on_start = on_start;
   pool->wishes.on_stop = on_stop;
   pool->wishes.userdata = userdata;
@@ -10735,7 +10748,7 @@ eio_set_affinity (const void *cpuset, size_t size)
         }
     }
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   memcpy (pool->wishes.cpus, cpus, sizeof cpus);
   pool->wishes.cpus_size = cpuset ? sizeof cpus : 0;
   X_UNLOCK (pool->reqlock);
@@ -10754,7 +10767,7 @@ eio_set_ioprio (int ioprio)
       errno = EINVAL;
       return -1;
     }
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   pool->wishes.ioprio = ioprio;
   X_UNLOCK (pool->reqlock);
   return 0;
@@ -10766,7 +10779,7 @@ eio_get_ioprio (void)
   etp_pool *pool;
   int ioprio;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   ioprio = pool->wishes.ioprio;
   X_UNLOCK (pool->reqlock);
   return ioprio;
@@ -10781,7 +10794,7 @@ eio_set_reserved (int pri, unsigned int nthreads)
   eio_req *req;
   int rank;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   pool->nreserved = nthreads;
   pool->reserved_rank = nthreads ? eio__clamp_pri (pri) - EIO_PRI_MIN : 0;
   pool->planned = nthreads || pool->ageing;
@@ -10802,7 +10815,7 @@ eio_get_reserved (int *pri)
   etp_pool *pool;
   unsigned nthreads;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   nthreads = pool->nreserved;
   if (pri)
     *pri = nthreads ? pool->reserved_rank + EIO_PRI_MIN : EIO_PRI_MIN;
@@ -10818,7 +10831,7 @@ eio_set_ageing (eio_tstamp seconds)
   eio_req *req;
   int rank;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   pool->ageing = ns;
   pool->planned = pool->nreserved || ns;
   for (rank = 0; rank < ETP_NUM_PRI; ++rank)
@@ -10833,7 +10846,7 @@ eio_get_ageing (void)
   etp_pool *pool;
   unsigned long long ns;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   ns = pool->ageing;
   X_UNLOCK (pool->reqlock);
   return eio__seconds (ns);
@@ -10917,7 +10930,7 @@ eio_get_stats (struct eio_stats *stats, size_t size)
   eio__copy_hist (all.deliver_hist, &pool->deliver_hist);
   X_UNLOCK (pool->reslock);
 
-  crew = etp_lock_crew (pool);
+  etp_lock_crew (pool, &crew);
   all.submitted += pool->nqueued;
   all.threads_started = crew->nstarted;
   all.threads_reaped = crew->nleft;
@@ -10958,7 +10971,7 @@ eio_nthreads (void)
   etp_pool *pool;
   unsigned int n;
 
-  pool = etp_lock_crew (eio__pool ());
+  etp_lock_crew (eio__pool (), &pool);
   n = pool->nworkers;
   X_UNLOCK (pool->reqlock);
   return n;

@@ -27,10 +27,22 @@ typedef _sigset_t sigset_t;
 # define sigdelset(set, number) ((void)(set))
 #endif
 
+/* Behind a function's parameters: which mutex it takes, gives back, or is to
+ * be called with.  With X_CHECK_LOCKS, clang -Wthread-safety checks that, and
+ * that what takes a mutex gives it back (scripts/analyse.sh). */
+#ifdef X_CHECK_LOCKS
+# define X_ATTRIBUTE(...) __attribute__ ((__VA_ARGS__))
+#else
+# define X_ATTRIBUTE(...)
+#endif
+#define X_TAKES(mutex) X_ATTRIBUTE (acquire_capability (mutex))
+#define X_GIVES(mutex) X_ATTRIBUTE (release_capability (mutex))
+#define X_NEEDS(mutex) X_ATTRIBUTE (requires_capability (mutex))
+
 /* Mutexes.  All macros take lvalues, not pointers.  They are held for some
  * tens of nanoseconds: where there is a kind that tries again for a moment
  * before it sleeps, it is that. */
-typedef pthread_mutex_t xmutex_t;
+typedef pthread_mutex_t xmutex_t X_ATTRIBUTE (capability ("mutex"));
 #ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
 # define X_MUTEX_INIT         PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
 #else
@@ -39,6 +51,11 @@ typedef pthread_mutex_t xmutex_t;
 #define X_MUTEX_CREATE(mutex) xmutex_create (&(mutex))
 #define X_LOCK(mutex)         pthread_mutex_lock (&(mutex))
 #define X_UNLOCK(mutex)       pthread_mutex_unlock (&(mutex))
+
+#ifdef X_CHECK_LOCKS
+int pthread_mutex_lock (xmutex_t *mutex) X_TAKES (*mutex);
+int pthread_mutex_unlock (xmutex_t *mutex) X_GIVES (*mutex);
+#endif
 
 /* Condition variables.  TIMEDWAIT takes an absolute time of the realtime
  * clock, as a struct timespec. */
