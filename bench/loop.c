@@ -22,7 +22,9 @@
  * scripts/bench-loop.sh makes the files, runs all this, and draws the table.
  * In this file: 1 jobs, 2 ways, 3 the loop, 4 main. */
 
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE 1
+#endif
 
 #include <dirent.h>
 #include <errno.h>

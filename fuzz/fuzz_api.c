@@ -1193,19 +1193,19 @@ compare_trees (int a, int b)
       const char *name = in_a.list[i];
       static char buf[2][1 << 17];
       struct stat st[2];
-      int fds[2], at[2] = { a, b };
+      int fd[2], at[2] = { a, b };
       ssize_t n[2] = { 0, 0 };
 
       for (int side = 0; side < 2; ++side)
         {
           fstatat (at[side], name, &st[side], AT_SYMLINK_NOFOLLOW);
-          fds[side] = -1;
+          fd[side] = -1;
           if (S_ISDIR (st[side].st_mode) || S_ISREG (st[side].st_mode))
-            fds[side] = openat (at[side], name, O_RDONLY);
+            fd[side] = openat (at[side], name, O_RDONLY);
           n[side] = S_ISLNK (st[side].st_mode)
                       ? readlinkat (at[side], name, buf[side], sizeof *buf)
                     : S_ISREG (st[side].st_mode)
-                      ? read (fds[side], buf[side], sizeof *buf)
+                      ? read (fd[side], buf[side], sizeof *buf)
                       : 0;
         }
       MUST (hash_stat (&st[0]) == hash_stat (&st[1]), "status of %s: %o, %o",
@@ -1213,11 +1213,11 @@ compare_trees (int a, int b)
       MUST (n[0] == n[1]
               && (n[0] < 0 || !memcmp (buf[0], buf[1], (size_t)n[0])),
             "contents of %s", name);
-      if (S_ISDIR (st[0].st_mode) && fds[0] >= 0 && fds[1] >= 0)
-        compare_trees (fds[0], fds[1]);
+      if (S_ISDIR (st[0].st_mode) && fd[0] >= 0 && fd[1] >= 0)
+        compare_trees (fd[0], fd[1]);
       for (int side = 0; side < 2; ++side)
-        if (fds[side] >= 0)
-          close (fds[side]);
+        if (fd[side] >= 0)
+          close (fd[side]);
     }
   free_names (&in_a);
   free_names (&in_b);
