@@ -1404,6 +1404,245 @@ START_TEST (slow_want_poll_holds_up_no_other_pool)
 END_TEST
 
 /*****************************************************************************
+ * What the locks guard                                                      *
+ *****************************************************************************/
+
+#define GUARDED(lock, first, last) \
+  { offsetof (etp_pool, lock), offsetof (etp_pool, first), \
+    offsetof (etp_pool, last) + sizeof ((etp_pool *)0)->last }
+
+static const struct
+{
+  size_t lock, begin, end;
+} parts[] = { GUARDED (reqlock, nready, nhere),
+              GUARDED (reqlock, req_queue, start_failed),
+              GUARDED (reqlock, limit, idle_timeout),
+              GUARDED (reslock, res_queue.count, deliver_hist),
+              GUARDED (siglock, signalled, has_arrival),
+              GUARDED (siglock, want_poll, userdata) };
+
+/* The pool as it was when it could be changed last. */
+static etp_pool untouched;
+
+static void
+expect_unchanged (size_t lock)
+{
+  int i;
+
+  for (i = 0; i < LENGTH (parts); ++i)
+    if (parts[i].lock == lock)
+      ck_assert_mem_eq ((char *)&untouched + parts[i].begin,
+                        (char *)a.pool + parts[i].begin,
+                        parts[i].end - parts[i].begin);
+}
+
+static void
+look_before_lock (pthread_mutex_t *mutex)
+{
+  expect_unchanged ((size_t)((char *)mutex - (char *)a.pool));
+}
+
+static void
+look_before_unlock (pthread_mutex_t *mutex)
+{
+  size_t lock = (size_t)((char *)mutex - (char *)a.pool);
+  int i;
+
+  for (i = 0; i < LENGTH (parts); ++i)
+    if (parts[i].lock == lock)
+      memcpy ((char *)&untouched + parts[i].begin,
+              (char *)a.pool + parts[i].begin,
+              parts[i].end - parts[i].begin);
+}
+
+static void
+begin_to_look (void)
+{
+  untouched = *a.pool;
+  before_lock = look_before_lock;
+  before_unlock = look_before_unlock;
+}
+
+static void
+end_looking (void)
+{
+  int i;
+
+  before_lock = before_unlock = (void (*) (pthread_mutex_t *))0;
+  for (i = 0; i < LENGTH (parts); ++i)
+    expect_unchanged (parts[i].lock);
+}
+
+static void
+do_nothing_here (void *userdata)
+{
+  (void)userdata;
+}
+
+static void
+do_nothing_slowly (const eio_req *req, eio_tstamp running)
+{
+  (void)req, (void)running;
+}
+
+static int
+close_and_poll (eio_req *req)
+{
+  eio_poll ();
+  return close ((int)req->result);
+}
+
+static void
+change_settings (void)
+{
+  unsigned long cpus[16];
+
+  memset (cpus, 0xff, sizeof cpus);
+  eio_set_max_parallel (3);
+  eio_set_min_parallel (2);
+  eio_set_parallel (1);
+  eio_set_max_idle (1);
+  eio_set_idle_timeout (3);
+  eio_set_stack_size (65536);
+  eio_set_thread_name ("name");
+  eio_set_thread_hooks (do_nothing_here, do_nothing_here, &a);
+  eio_set_affinity (cpus, sizeof cpus);
+  eio_set_ioprio (4 | 2 << 13);
+  eio_set_reserved (2, 1);
+  eio_set_ageing (0.001);
+  eio_set_timing (1);
+  eio_set_slow (1e-9, do_nothing_slowly);
+}
+
+static void
+add_one (eio_req *grp)
+{
+  eio_grp_add (grp, eio_nop (0, count, 0));
+  eio_grp_limit (grp, 0);
+}
+
+static void
+look_at_all (void)
+{
+  struct eio_stats stats;
+
+  eio_nready ();
+  eio_npending ();
+  eio_nthreads ();
+  eio_poll_fd ();
+  ck_assert_int_eq (eio_get_stats (&stats, sizeof stats), 0);
+}
+
+/* Nobody else is there who could change it: what is executed, is so here. */
+START_TEST (locks_are_had_for_what_they_guard)
+{
+  int i;
+
+  loop_open (&a, OWN, 0);
+  eio_pool_use (a.pool);
+  no_threads = 1;
+  begin_to_look ();
+  for (i = 0; i < 3; ++i)
+    {
+      change_settings ();
+      eio_cancel (eio_nop (0, count, 0));
+      eio_open ("/", O_RDONLY, 0, -4, close_and_poll, 0);
+      eio_grp_feed (eio_grp (count, 0), add_one, 1);
+      look_at_all ();
+      eio_poll ();
+      look_at_all ();
+      eio_poll_wait (0.001);
+      eio_flush ();
+      etp_maybe_start_thread (EIO_POOL);
+    }
+  end_looking ();
+  eio_flush ();
+  ck_assert_int_eq (finishes, 6);
+  loop_close (&a);
+}
+END_TEST
+
+START_TEST (locks_are_had_as_a_life_ends)
+{
+  static eio_req group = { .type = EIO_GROUP }, nop = { .type = EIO_NOP };
+
+  a.pool = eio__default_pool;
+  no_threads = 1;
+  eio_submit (&group);
+  eio_submit (&nop);
+  begin_to_look ();
+  host_start ();
+  end_looking ();
+}
+END_TEST
+
+/* As another thread does, until it is locked. */
+static void
+change_all (pthread_mutex_t *mutex)
+{
+  etp_pool *pool = a.pool;
+
+  if (mutex == &pool->reqlock)
+    {
+      pool->nworkers = pool->max_nworkers = 5;
+      pool->nstarted = 6, pool->nleft = 7, pool->nrefused = 8;
+      pool->nqueued = 9, pool->max_nready = 10;
+      pool->nreserved = 11, pool->reserved_rank = 1;
+      pool->ageing = 1000001, pool->wishes.ioprio = 12;
+    }
+  else if (mutex == &pool->reslock)
+    {
+      pool->res_queue.count[ETP_EXECUTED] = 13;
+      pool->res_queue.count[ETP_INLINED] = 14;
+      pool->queue_hist.n[1] = pool->exec_hist.n[2] = 15;
+      pool->deliver_hist.n[31] = 16;
+    }
+  else if (mutex == &pool->siglock)
+    pool->nfinished = 17, pool->ncancelled = 18;
+}
+
+START_TEST (what_is_read_is_locked_before)
+{
+  struct eio_stats stats;
+  etp_pool *pool;
+  int pri = 0;
+
+  loop_open (&a, OWN, 0);
+  pool = a.pool;
+  eio_pool_use (pool);
+  before_lock = change_all;
+  switch (_i)
+    {
+    case 0: ck_assert_uint_eq (eio_nthreads (), 5); break;
+    case 1:
+      ck_assert_uint_eq (eio_get_reserved (&pri), 11);
+      ck_assert_int_eq (pri, 1 + EIO_PRI_MIN);
+      break;
+    case 2: ck_assert (eio_get_ageing () == 0.001); break;
+    case 3: ck_assert_int_eq (eio_get_ioprio (), 12); break;
+    default:
+      ck_assert_int_eq (eio_get_stats (&stats, sizeof stats), 0);
+      ck_assert_uint_eq (stats.max_nthreads, 5);
+      ck_assert_uint_eq (stats.threads_started, 6);
+      ck_assert_uint_eq (stats.threads_reaped, 7);
+      ck_assert_uint_eq (stats.start_failures, 8);
+      ck_assert_uint_eq (stats.submitted, 14 + 9);
+      ck_assert_uint_eq (stats.max_nready, 10);
+      ck_assert_uint_eq (stats.executed, 13);
+      ck_assert_uint_eq (stats.inlined, 14);
+      ck_assert_uint_eq (stats.queue_hist[1], 15);
+      ck_assert_uint_eq (stats.exec_hist[2], 15);
+      ck_assert_uint_eq (stats.deliver_hist[31], 16);
+      ck_assert_uint_eq (stats.finished, 17);
+      ck_assert_uint_eq (stats.cancelled, 18);
+    }
+  before_lock = (void (*) (pthread_mutex_t *))0;
+  pool->nworkers = 0;
+  loop_close (&a);
+}
+END_TEST
+
+/*****************************************************************************
  * Ends                                                                      *
  *****************************************************************************/
 
@@ -3940,6 +4179,16 @@ add_shared (Suite *suite)
 }
 
 static void
+add_guarded (Suite *suite)
+{
+  TCase *tc = add_case (suite, "guarded", 60, start, 0);
+
+  tcase_add_test (tc, locks_are_had_for_what_they_guard);
+  tcase_add_test (tc, locks_are_had_as_a_life_ends);
+  tcase_add_loop_test (tc, what_is_read_is_locked_before, 0, 5);
+}
+
+static void
 add_ends (Suite *suite)
 {
   TCase *tc = add_case (suite, "ends", 60, start, 0);
@@ -4099,6 +4348,7 @@ main (void)
   add_settings (suite);
   add_loops (suite);
   add_shared (suite);
+  add_guarded (suite);
   add_ends (suite);
   add_groups (suite);
   add_latch (suite);
