@@ -326,6 +326,10 @@ START_TEST (descriptor_that_was_closed_is_let_alone)
       need (eio_init (0, 0) == 0);
       submit_nops (3);
       need (eio_flush () == 0);
+      fd = eio_poll_fd ();
+      need (fd != file);
+      close (fd);
+      need (dup (file) == fd);
       need (eio_poll_fd () != fd);
       need (lseek (file, 0, SEEK_CUR) == 0);
       need (pread (file, bytes, sizeof bytes, 0) == 3);
