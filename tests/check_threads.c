@@ -706,6 +706,40 @@ START_TEST (parked_worker_is_woken_when_a_start_fails)
 }
 END_TEST
 
+static void
+start_one (void)
+{
+  fail_no_more ();
+  submit (0);
+}
+
+static void
+start_one_next (void)
+{
+  before_queue = start_one;
+}
+
+static void
+start_one_after_the_next (void)
+{
+  before_queue = start_one_next;
+}
+
+/* Another thread starts one when eio_poll has failed to, and is about to take
+ * a request itself. */
+START_TEST (poll_leaves_requests_to_a_worker_that_came_meanwhile)
+{
+  fail_after (0);
+  submit (0);
+  before_failure = start_one_after_the_next;
+  eio_poll ();
+  ck_assert (!before_queue);
+  host_drain ();
+  ck_assert_int_eq (executed, 2);
+  ck_assert_int_eq (executed_here, 0);
+}
+END_TEST
+
 START_TEST (later_poll_starts_one_more_worker)
 {
   fail_after (1);
@@ -1479,6 +1513,7 @@ add_later (Suite *suite)
   tcase_add_test (tc, nobody_is_woken_for_nothing);
   tcase_add_test (tc, poll_has_nothing_to_do_once_there_is_a_worker);
   tcase_add_test (tc, parked_worker_is_woken_when_a_start_fails);
+  tcase_add_test (tc, poll_leaves_requests_to_a_worker_that_came_meanwhile);
   tcase_add_test (tc, later_poll_starts_one_more_worker);
   tcase_add_test (tc, failures_use_up_no_part_of_the_limit);
   tcase_add_test (tc, requests_wait_for_the_only_worker);
