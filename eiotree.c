@@ -1141,7 +1141,7 @@ eio__tree_is_loop (const eio__treejob *job)
   if (!dir->link || dir->opened)
     return 0;
   for (dir = dir->parent; dir; dir = dir->parent)
-    if (dir->opened && eio__tree_is_same (&dir->id[0], &job->id[0]))
+    if (eio__tree_is_same (&dir->id[0], &job->id[0]))
       return 1;
   return 0;
 }
@@ -1836,9 +1836,7 @@ eio__tree_settle (eio__tree *tree, eio__treedir *dir)
       if (dir->end < EIO__TREE_TOLD && tree->postorder)
         {
           dir->end = EIO__TREE_TOLD;
-          ++dir->jobs; /* entry may poll */
           eio__tree_tell_left (tree, dir);
-          --dir->jobs;
           continue;
         }
       if ((parent->kids > 1 || tree->kind->leaves_open)
