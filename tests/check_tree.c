@@ -43,6 +43,19 @@ static int without_renameat2;
 static ino_t mounted;        /* a directory that is on a device of its own */
 static unsigned may_be_open; /* directories of a tree, or 0 */
 static atomic_int holds;     /* so many copies of files wait in the middle */
+static void (*before_allocation) (void); /* once, or null */
+
+/* What no tree may do. */
+static atomic_int inherited; /* descriptors that other programs would get */
+static atomic_int exposed;   /* what is made, until it has its own mode */
+static atomic_int unopened;  /* descriptors that are closed, but not open */
+
+/* Directories that were synchronised, and flags that all copies had. */
+static struct
+{
+  atomic_int n, flags;
+  ino_t dirs[8];
+} synced;
 
 static int
 stumble (const char *call)
@@ -63,8 +76,9 @@ stumble (const char *call)
 }
 
 static int
-stumble_copying (void)
+stumble_copying (int flags)
 {
+  synced.flags &= flags;
   if (holds && holds-- > 0)
     take (&let_go);
   return stumble ("eio_copy_fd_sync");
@@ -102,20 +116,70 @@ stat_mount (int fd, struct stat *st)
   return res;
 }
 
-#define openat(...)     (stumble ("openat") ? -1 : openat (__VA_ARGS__))
+/* The following note what is against the rules. */
+static int
+open_as (int in, const char *name, int flags, mode_t mode)
+{
+  inherited += !(flags & O_CLOEXEC);
+  exposed += flags & O_CREAT && mode & 077;
+  return openat (in, name, flags, mode);
+}
+
+static int
+duplicate (int fd, int command, int least)
+{
+  inherited += command != F_DUPFD_CLOEXEC;
+  return fcntl (fd, command, least);
+}
+
+static int
+make_dir_as (int in, const char *name, mode_t mode)
+{
+  exposed += (mode & 077) != 0;
+  return mkdirat (in, name, mode);
+}
+
+static int
+make_node_as (int in, const char *name, mode_t mode, dev_t dev)
+{
+  exposed += (mode & 077) != 0;
+  return mknodat (in, name, mode, dev);
+}
+
+static int
+close_open (int fd)
+{
+  int res = close (fd);
+
+  unopened += res && errno == EBADF;
+  return res;
+}
+
+static int
+synchronise (int fd)
+{
+  struct stat st;
+  int i = synced.n++;
+
+  if (i < LENGTH (synced.dirs) && !fstat (fd, &st))
+    synced.dirs[i] = st.st_ino;
+  return fsync (fd);
+}
+
+#define openat(...)     (stumble ("openat") ? -1 : open_as (__VA_ARGS__))
 #define fstat(...)      (stumble ("fstat") ? -1 : stat_mount (__VA_ARGS__))
 #define fstatat(...)    (stumble ("fstatat") ? -1 : fstatat (__VA_ARGS__))
-#define mkdirat(...)    (stumble ("mkdirat") ? -1 : mkdirat (__VA_ARGS__))
+#define mkdirat(...)    (stumble ("mkdirat") ? -1 : make_dir_as (__VA_ARGS__))
 #define unlinkat(...)   (stumble ("unlinkat") ? -1 : unlinkat (__VA_ARGS__))
 #define linkat(...)     (refuse ("linkat") ? -1 : linkat (__VA_ARGS__))
 #define symlinkat(...)  (stumble ("symlinkat") ? -1 : symlinkat (__VA_ARGS__))
-#define mknodat(...)    (stumble ("mknodat") ? -1 : mknodat (__VA_ARGS__))
+#define mknodat(...)    (stumble ("mknodat") ? -1 : make_node_as (__VA_ARGS__))
 #define readlinkat(...) (stumble ("readlinkat") ? -1 : readlinkat (__VA_ARGS__))
 #define fchownat(...)   (stumble ("fchownat") ? -1 : fchownat (__VA_ARGS__))
 #define fchmodat(...)   (stumble ("fchmodat") ? -1 : fchmodat (__VA_ARGS__))
 #define utimensat(...)  (stumble ("utimensat") ? -1 : utimensat (__VA_ARGS__))
-#define fcntl(...)      (stumble ("fcntl") ? -1 : fcntl (__VA_ARGS__))
-#define fsync(...)      (stumble ("fsync") ? -1 : fsync (__VA_ARGS__))
+#define fcntl(...)      (stumble ("fcntl") ? -1 : duplicate (__VA_ARGS__))
+#define fsync(...)      (stumble ("fsync") ? -1 : synchronise (__VA_ARGS__))
 #define renameat(...)   (stray ("renameat") ? -1 : renameat (__VA_ARGS__))
 #define syscall(...) \
   (without_renameat2 ? (errno = ENOSYS, -1) \
@@ -125,9 +189,10 @@ stat_mount (int fd, struct stat *st)
 #define readdir(dir) \
   (stumble ("readdir") ? (struct dirent *)0 : change_type (readdir (dir)))
 #define close(fd) \
-  (stumble ("close") ? (void)(close) (fd), -1 : (close) (fd))
-#define eio_copy_fd_sync(...) \
-  (stumble_copying () ? -1 : eio_copy_fd_sync (__VA_ARGS__))
+  (stumble ("close") ? (void)close_open (fd), -1 : close_open (fd))
+#define eio_copy_fd_sync(in, out, st, flags, ...) \
+  (stumble_copying (flags) ? -1 \
+   : eio_copy_fd_sync (in, out, st, flags, __VA_ARGS__))
 #include "eiotree.c"
 #undef openat
 #undef fstat
@@ -161,6 +226,13 @@ static atomic_int fail_at; /* which allocation from now on; 0: none */
 static int
 out_of_memory (void)
 {
+  void (*act) (void) = before_allocation;
+
+  if (ecb_expect_false (act != 0))
+    {
+      before_allocation = 0;
+      act ();
+    }
   if (ecb_expect_false (fail_at > 0) && atomic_fetch_sub (&fail_at, 1) == 1)
     {
       errno = ENOMEM;
@@ -262,6 +334,16 @@ make_wide (const char *name, int entries)
     }
 }
 
+/* Whether it is, with so many bytes, or, if that is negative, a directory. */
+static int
+is_there (int fd, const char *name, off_t size)
+{
+  struct stat st;
+
+  return !fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW)
+         && (size < 0 ? S_ISDIR (st.st_mode) : st.st_size == size);
+}
+
 /* Directories of which one after the other is left for others beside it. */
 static const char *const branches[]
     = { "t", "t/a", "t/a/b", "t/a/b/c", "t/a/d", "t/a/d/e", "t/f", "t/f/g" };
@@ -282,6 +364,18 @@ inode (const char *name)
 
   ck_assert_int_eq (fstatat (base, name, &st, AT_SYMLINK_NOFOLLOW), 0);
   return st.st_ino;
+}
+
+/* Once all that the library has is freed; then it begins anew. */
+static long
+blocks_left (void)
+{
+  long left;
+
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  left = live;
+  host_start ();
+  return left;
 }
 
 /* --- faults ------------------------------------------------------------- */
@@ -362,6 +456,7 @@ see (eio_req *walk, const char *dir, const eio_dirent *dirent,
   if (!*dir)
     seen.order = seen.entries;
   ck_assert_int_eq (dirent->namelen, strlen (name));
+  ck_assert_ptr_null (strstr (dir, "//"));
   if (seen.exact)
     expect_entry (dir, name, dirent);
   if (seen.polls)
@@ -377,13 +472,30 @@ static int first_error; /* of the list */
 static char error_path[300];
 static int error_count;
 
+/* Those that are open are on a list, and counted. */
+static unsigned int
+open_dirs (const eio__tree *tree)
+{
+  const eio__treedir *dir = tree->newest;
+  unsigned int n = 0;
+
+  for (; dir; dir = dir->older)
+    ++n;
+  return n;
+}
+
 static int
 keep_tree (eio_req *req)
 {
+  const eio__tree *tree = (const eio__tree *)req;
   const char *path;
   struct eio_progress progress;
   int error;
 
+  ck_assert_int_eq (inherited, 0);
+  ck_assert_int_eq (exposed, 0);
+  ck_assert_int_eq (unopened, 0);
+  ck_assert_uint_eq (tree->nopen, open_dirs (tree));
   for (error_count = 0;
        (error = eio_tree_errors (req, (unsigned)error_count, &path));
        ++error_count)
@@ -600,6 +712,27 @@ START_TEST (walk_up_to_mounts)
 }
 END_TEST
 
+/* Of directories that were found before the end none is opened. */
+START_TEST (walk_no_further)
+{
+  char path[20];
+  int i;
+
+  make_dir ("t");
+  for (i = 0; i < 20; ++i)
+    {
+      snprintf (path, sizeof path, "t/%d", i);
+      make_dir (path);
+    }
+  seen.stop = 15;
+  arm_only ("openat", INT_MAX, 0, 0);
+  walks ("t", 0, 0, 0);
+  fault.at = 0;
+  ck_assert_int_eq (seen.entries, 15);
+  ck_assert_int_eq (fault.calls, 1);
+}
+END_TEST
+
 /* It is at an end in the middle of a directory. */
 START_TEST (walk_part)
 {
@@ -610,6 +743,28 @@ START_TEST (walk_part)
   walks ("t", 0, 1, 0);
   ck_assert_int_eq (seen.entries, 10);
   ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* Those at which the memory for paths has to grow are among them. */
+START_TEST (walk_paths_of_all_lengths)
+{
+  char path[600];
+  int i, len = snprintf (path, sizeof path, "t/%0200d", 0);
+
+  make_dir ("t");
+  make_dir (path);
+  for (i = 1; i < 100; ++i)
+    {
+      snprintf (path + len, sizeof path - (size_t)len, "/%0*d", i, 0);
+      make_dir (path);
+      strcat (path, "/x");
+      make_file (path);
+    }
+  seen.exact = 1;
+  walks ("t", 0, 1, 0);
+  seen.exact = 0;
+  ck_assert_int_eq (seen.entries, 2 + 2 * 99);
 }
 END_TEST
 
@@ -742,7 +897,7 @@ START_TEST (remove_up_to_mounts)
 {
   make_tree ();
   mounted = inode ("t/a/b");
-  fails (EXDEV, eio_rmtree ("t", EIO_TREE_XDEV, 0, TREE));
+  fails (EXDEV, eio_rmtree ("t/", EIO_TREE_XDEV, 0, TREE));
   ck_assert_int_eq (error_count, 1);
   ck_assert_str_eq (error_path, "t/a/b");
   ck_assert (exists ("t/a/b/$(x)") && !exists ("t/a/*"));
@@ -770,6 +925,47 @@ START_TEST (remove_what_is_filled)
   ck_assert_int_eq (fault.calls, 1 + EIO__TREE_RESCANS);
   ck_assert_int_eq (error_count, 1);
   ck_assert_str_eq (error_path, "t");
+}
+END_TEST
+
+static int most_fds;
+
+static void
+note_fds (void)
+{
+  int fds = count_fds ();
+
+  if (fds > most_fds)
+    most_fds = fds;
+}
+
+/* Of directories that others are in, no more than there should be, also when
+ * more is to be done in each than one job does. */
+START_TEST (remove_with_few_open)
+{
+  enum { LEVELS = 30 };
+  char path[200] = "t";
+  int i, k, len = 1, fds;
+
+  for (i = 0; i < LEVELS; ++i)
+    {
+      make_dir (path);
+      for (k = 0; k < EIO__TREE_SLICE + 1; ++k)
+        {
+          snprintf (path + len, 10, "/%d", k);
+          make_file (path);
+        }
+      len += snprintf (path + len, 10, "/d");
+    }
+  may_be_open = 1;
+  most_fds = 0;
+  fds = count_fds ();
+  arm_only ("unlinkat", 1, 0, note_fds);
+  fault.lasts = 1;
+  gives (0, keep_few_open (eio_rmtree ("t", 0, 1, TREE)));
+  fault.at = may_be_open = 0;
+  ck_assert (!exists ("t"));
+  ck_assert_msg (most_fds < fds + 16, "%d descriptors", most_fds - fds);
 }
 END_TEST
 
@@ -988,6 +1184,20 @@ START_TEST (copy_over)
 }
 END_TEST
 
+/* It is not for a tree to say whether a file system can do that. */
+START_TEST (copy_by_clones)
+{
+  int can;
+
+  make_tree ();
+  make_file ("file");
+  can = !run (eio_copy ("file", "clone", EIO_COPY_CLONE_ONLY, KEEP));
+  run (eio_cptree ("t/-rf", "u", EIO_COPY_CLONE_ONLY, 0, TREE));
+  ck_assert_int_eq (!got.result, can);
+  ck_assert_int_eq (exists ("u"), can);
+}
+END_TEST
+
 /* Some systems do not say how long a link is. */
 START_TEST (copy_link_of_no_size)
 {
@@ -1019,6 +1229,24 @@ START_TEST (copy_status_that_cannot_be)
       ck_assert_int_eq (got.errorno, error == EIO ? EIO : 0);
       ck_assert (exists ("u"));
     }
+}
+END_TEST
+
+/* Who must not give files away may still set their group. */
+START_TEST (copy_group)
+{
+  struct stat st;
+
+  if (geteuid ())
+    return;
+  ck_assert_int_eq (mkfifoat (base, "fifo", 0600), 0);
+  ck_assert_int_eq (fchownat (base, "fifo", NOBODY, NOBODY, 0), 0);
+  arm_only ("fchownat", 1, EPERM, 0);
+  gives (0, eio_cptree ("fifo", "u", EIO_COPY_ARCHIVE, 0, TREE));
+  fault.at = 0;
+  ck_assert_int_eq (fstatat (base, "u", &st, 0), 0);
+  ck_assert_uint_eq (st.st_uid, 0);
+  ck_assert_uint_eq (st.st_gid, NOBODY);
 }
 END_TEST
 
@@ -1091,6 +1319,7 @@ START_TEST (copy_nothing)
   fails (EINVAL, eio_cptree ("t", "u", 0x4000, 0, TREE));
   fails (EINVAL, eio_cptree ("/", "u", 0, 0, TREE));
   fails (EEXIST, eio_cptree ("t", "outside", EIO_COPY_EXCL, 0, TREE));
+  fails (EEXIST, eio_cptree ("outside", "t/empty", EIO_COPY_EXCL, 0, TREE));
   fails (ENOTDIR, eio_cptree ("t", "t/-rf", 0, 0, TREE));
   fails (EINVAL, eio_cptree ("t", "/", 0, 0, TREE));
   fails (ENOTDIR, eio_cptree ("t/-rf/", "u", 0, 0, TREE));
@@ -1217,6 +1446,78 @@ START_TEST (copy_many_names)
           ck_assert_int_eq (names (first), NAMES);
         }
       gives (0, eio_rmtree ("u", 0, 0, TREE));
+    }
+  ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+/* The first copy's path is longer than a path may be. */
+START_TEST (copy_names_far_down)
+{
+  enum { LEVELS = 20 };
+  char name[251] = "";
+  int i, k, fd, next;
+
+  memset (name, '-', sizeof name - 1);
+  make_dir ("t");
+  make_file ("file");
+  for (i = 0; i < 2; ++i)
+    {
+      fd = openat (base, "t", O_RDONLY | O_DIRECTORY);
+      for (k = 0; k < LEVELS; ++k)
+        {
+          name[0] = (char)('0' + i);
+          ck_assert_int_eq (mkdirat (fd, name, 0700), 0);
+          next = openat (fd, name, O_RDONLY | O_DIRECTORY);
+          close (fd);
+          fd = next;
+        }
+      ck_assert_int_eq (linkat (base, "file", fd, "same", 0), 0);
+      close (fd);
+    }
+  ck_assert (!unlinkat (base, "file", 0));
+  gives (0, eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 0, TREE));
+  compare (base, base, "t", "u", 1);
+  gives (0, eio_rmtree ("t", 0, 0, TREE));
+  gives (0, eio_rmtree ("u", 0, 0, TREE));
+}
+END_TEST
+
+static eio__tree *new_tree;
+static eio__treeid new_id;
+static eio__treefile *new_file;
+
+static void
+find_new_file (void)
+{
+  new_file = eio__tree_find_file (new_tree, &new_id);
+}
+
+/* While a worker adds a file another adds one, the same or not. */
+START_TEST (files_are_added_meanwhile)
+{
+  static const eio__treeid id = { 1, 2 };
+  eio__tree tree;
+  eio__treefile *file;
+  int i;
+
+  for (i = 0; i < 2; ++i)
+    {
+      long before = live;
+
+      memset (&tree, 0, sizeof tree);
+      new_tree = &tree;
+      new_id = id;
+      new_id.ino += (ino_t)i;
+      before_allocation = find_new_file;
+      file = eio__tree_find_file (&tree, &id);
+      ck_assert_ptr_nonnull (file);
+      ck_assert_int_eq (file == new_file, !i);
+      ck_assert_int_eq (live, before + 1 + i);
+      ck_assert_ptr_eq (eio__tree_find_file (&tree, &id), file);
+      ck_assert_ptr_eq (eio__tree_find_file (&tree, &new_id), new_file);
+      eio__tree_free_files (tree.files);
+      ck_assert_int_eq (live, before);
     }
 }
 END_TEST
@@ -1384,7 +1685,60 @@ START_TEST (move_near_without_renameat2)
   ck_assert (!exists ("t") && !exists ("u/-rf") && exists ("u/ "));
   ck_assert_uint_eq (inode ("file"), file);
   ck_assert_uint_eq (inode ("u"), dir);
-  without_renameat2 = 0;
+  arm_only ("renameat", 1, EIO, 0);
+  fails (EIO, eio_mvtree ("u", "v", EIO_COPY_EXCL, 0, TREE));
+  arm_only ("renameat", 1, EIO, 0);
+  fails (EIO, eio_mvtree ("file", "v", EIO_COPY_EXCL, 0, TREE));
+  fault.at = 0;
+  ck_assert (!exists ("v"));
+  fault.far = 1;
+  gives (0, eio_mvtree ("u", "v", EIO_COPY_EXCL, 0, TREE));
+  gives (0, eio_mvtree ("file", "u", EIO_COPY_EXCL, 0, TREE));
+  ck_assert (!exists ("file") && is_there (base, "u", 5) && exists ("v/ "));
+  fault.far = without_renameat2 = 0;
+}
+END_TEST
+
+/* Copies, or moves, from one directory to the other. */
+static void
+sync_all (int kind, const char *name)
+{
+  char from[20], to[20];
+
+  snprintf (from, sizeof from, "a/%s", name);
+  snprintf (to, sizeof to, "b/%s", name);
+  synced.n = 0;
+  synced.flags = ~0;
+  gives (0, kind ? eio_mvtree (from, to, EIO_COPY_SYNC, 0, TREE)
+                 : eio_cptree (from, to, EIO_COPY_SYNC, 0, TREE));
+  ck_assert (synced.flags & EIO_COPY_SYNC);
+  ck_assert_int_gt (synced.n, kind);
+  ck_assert_int_le (synced.n, LENGTH (synced.dirs));
+  ck_assert_uint_eq (synced.dirs[0], inode ("b"));
+  ck_assert_uint_eq (synced.dirs[synced.n - 1], inode (kind ? "a" : "b"));
+  ck_assert_int_eq (exists (from), !kind);
+}
+
+/* The new name is on the disk before the old one is not. */
+START_TEST (names_are_synchronised)
+{
+  make_dir ("a");
+  make_dir ("b");
+  make_dir ("a/dir");
+  make_file ("a/dir/file");
+  make_file ("a/file");
+  sync_all (0, "dir");
+  sync_all (0, "file");
+  ck_assert (!unlinkat (base, "b/dir/file", 0)
+             && !unlinkat (base, "b/file", 0));
+  fault.far = 1;
+  sync_all (1, "dir");
+  sync_all (1, "file");
+  fault.far = 0;
+  gives (0, eio_mvtree ("b/dir", "a/dir", 0, 0, TREE));
+  gives (0, eio_mvtree ("b/file", "a/file", 0, 0, TREE));
+  sync_all (1, "dir");
+  sync_all (1, "file");
 }
 END_TEST
 
@@ -1450,6 +1804,34 @@ see_totals (eio_req *req)
   return keep_tree (req);
 }
 
+static const eio_req *watched;
+static struct eio_progress halfway;
+
+static void
+look_at_progress (void)
+{
+  eio_tree_progress (watched, &halfway);
+}
+
+/* When all has been copied it is known how much there is to be done. */
+START_TEST (move_half)
+{
+  eio_req *req;
+
+  make_tree ();
+  fault.far = 1;
+  arm_only ("unlinkat", 1, 0, look_at_progress);
+  watched = req = eio_mvtree ("t", "u", 0, 1, TREE);
+  gives (0, req);
+  fault.at = fault.far = 0;
+  ck_assert_int_ge (halfway.entries_done, ENTRIES);
+  ck_assert_int_lt (halfway.entries_done, 2 * ENTRIES);
+  ck_assert_uint_eq (halfway.entries_total, 2 * ENTRIES);
+  ck_assert_uint_eq (halfway.bytes_done, 7 * 5);
+  ck_assert_uint_eq (halfway.bytes_total, 7 * 5);
+}
+END_TEST
+
 /* They are looked at before anything is removed. */
 START_TEST (move_no_mounts)
 {
@@ -1499,18 +1881,6 @@ START_TEST (move_far)
   close (fd);
 }
 END_TEST
-
-/* Once all that the library has is freed; then it begins anew. */
-static long
-blocks_left (void)
-{
-  long left;
-
-  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
-  left = live;
-  host_start ();
-  return left;
-}
 
 /* --- each call ----------------------------------------------------------- */
 
@@ -1805,6 +2175,31 @@ replace (void)
           && !mkdirat (base, "t/a/file", 0700);
 }
 
+/* One that has several names gets others. */
+static void
+add_names (void)
+{
+  acted = !linkat (base, "t/a/b/same", base, "t/a/other", 0)
+          && !linkat (base, "t/a/b/same", base, "t/a/same", 0);
+}
+
+/* Where a copy is going to be made. */
+static void
+intrude (void)
+{
+  int fd = openat (target, "u/file", O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+  acted = fd >= 0 && write (fd, "strange", 7) == 7;
+  if (fd >= 0)
+    close (fd);
+}
+
+static void
+intrude_by_directory (void)
+{
+  acted = !mkdirat (target, "u/a", 0700);
+}
+
 /* One that has several names, and as many bytes as before. */
 static void
 overwrite (void)
@@ -1829,15 +2224,6 @@ is_overwritten (int dir, const char *name)
       close (fd);
     }
   return c == '+';
-}
-
-static int
-is_there (int fd, const char *name, off_t size)
-{
-  struct stat st;
-
-  return !fstatat (fd, name, &st, AT_SYMLINK_NOFOLLOW)
-         && (size < 0 ? S_ISDIR (st.st_mode) : st.st_size == size);
 }
 
 /* What was appended, unless that came too late. */
@@ -1882,6 +2268,14 @@ check_act (int kind, void (*act) (void))
              || is_there (target, "u/a/new", 0));
   ck_assert (act != add || is_there (base, "t/a/newer", -1)
              || is_there (target, "u/a/newer", -1));
+  ck_assert (act != add_names || is_there (base, "t/a/other", 5)
+             || is_there (target, "u/a/other", 5));
+  ck_assert (act != add_names || is_there (base, "t/a/same", 5)
+             || is_there (target, "u/a/same", 5));
+  ck_assert (act != intrude || kind != MOVE
+             || is_there (target, "u/file", 7));
+  ck_assert (act != intrude_by_directory || kind != MOVE
+             || got.errorno == EEXIST);
   ck_assert (act != replace || is_there (base, "t/a/file", -1)
              || is_there (target, "u/a/file", -1));
   if (!of_source && act != lure_target && act != usurp_target)
@@ -1908,7 +2302,8 @@ check_act (int kind, void (*act) (void))
 
 static void (*const acts[]) (void)
     = { lure, lure_target, append, append_to_same, overwrite,
-        add, replace, usurp, usurp_target };
+        add, add_names, intrude, intrude_by_directory, replace, usurp,
+        usurp_target };
 
 START_TEST (others_act)
 {
@@ -1975,6 +2370,12 @@ copy_it (void)
 }
 
 static eio_req *
+copy_it_anew (void)
+{
+  return eio_cptree ("t", "u", EIO_COPY_ARCHIVE | EIO_COPY_EXCL, 1, TREE);
+}
+
+static eio_req *
 copy_file (void)
 {
   return eio_cptree ("t/-rf", "u", 0, 0, TREE);
@@ -2014,7 +2415,7 @@ replace_copy (void)
 
 START_TEST (no_links_to_others_files)
 {
-  meet ("linkat", replace_copy, copy_it);
+  meet ("linkat", replace_copy, _i ? copy_it : copy_it_anew);
   ck_assert_int_eq (got.result, 0);
   ck_assert_int_eq (is_there (base, "u/-rf", 5)
                       + is_there (base, "u/a/same", 5), 1);
@@ -2102,6 +2503,37 @@ START_TEST (mounted_meanwhile)
 }
 END_TEST
 
+/* What is lost with a directory of the target is missed. */
+START_TEST (targets_are_replaced)
+{
+  char path[40];
+  int n, i, missed = 0;
+
+  make_branches ();
+  target = base;
+  may_be_open = 1;
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      acted = 0;
+      arm (n, 0, usurp_target);
+      run (keep_few_open (eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE)));
+      fault.at = 0;
+      missed += got.errorno == ESTALE;
+      for (i = 0; i < LENGTH (branches) && !got.result; ++i)
+        {
+          snprintf (path, sizeof path, "u%s", branches[i] + 1);
+          if (acted && !exists (path) && !strncmp (path, "u/a", 3))
+            snprintf (path, sizeof path, "away%s", branches[i] + 3);
+          ck_assert_msg (exists (path), "call %d: %s", n, path);
+        }
+      if (exists ("away"))
+        gives (0, eio_rmtree ("away", 0, 0, TREE));
+      gives (0, eio_rmtree ("u", 0, 0, TREE));
+    }
+  ck_assert_int_gt (missed, 0);
+}
+END_TEST
+
 /* A link takes the place of the directory in t as that is opened. What is to be
  * removed is in a directory that is opened, too. Some systems say ELOOP. */
 START_TEST (lured_with_loops)
@@ -2121,6 +2553,16 @@ START_TEST (lured_with_loops)
   arm_only ("openat", 3, ELOOP, lure);
   gives (0, eio_rmtree ("t", 0, 1, TREE));
   fault.at = 0;
+  ck_assert (acted && !exists ("t"));
+  ck_assert (exists ("away/file") && exists ("outside/kept"));
+
+  make_dir ("t");
+  ck_assert (!renameat (base, "away", base, "t/a"));
+  told_type = DT_UNKNOWN;
+  arm_only ("openat", 3, 0, lure);
+  gives (0, eio_rmtree ("t", 0, 1, TREE));
+  fault.at = 0;
+  told_type = -1;
   ck_assert (acted && !exists ("t"));
   ck_assert (exists ("away/file") && exists ("outside/kept"));
 }
@@ -2164,6 +2606,31 @@ START_TEST (files_become_links)
   gives (0, eio_cptree ("t", "u", 0, 1, TREE));
   fault.at = 0;
   ck_assert (acted && exists ("u") && !exists ("u/file"));
+
+  ck_assert (!unlinkat (base, "t/file", 0));
+  make_file ("t/file");
+  arm_only ("openat", 3, 0, become_a_link);
+  fails (ENOENT, eio_cptree ("t/file", "v", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && !exists ("v"));
+}
+END_TEST
+
+static void
+become_a_fifo (void)
+{
+  acted = !unlinkat (base, "t/file", 0) && !mkfifoat (base, "t/file", 0600);
+}
+
+/* Nobody waits for a writer. */
+START_TEST (files_become_fifos)
+{
+  make_dir ("t");
+  make_file ("t/file");
+  arm_only ("openat", 5, 0, become_a_fifo);
+  gives (0, eio_cptree ("t", "u", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && exists ("u") && !exists ("u/file"));
 }
 END_TEST
 
@@ -2184,9 +2651,16 @@ START_TEST (fifos_become_directories)
 }
 END_TEST
 
-/* What was appended to a file that is moved is in it, there or here. */
+static void
+change_mode (void)
+{
+  acted = !fchmodat (base, "t/file", 0640, 0);
+}
+
+/* What was done to a file that is moved it still has, there or here. */
 START_TEST (files_change)
 {
+  struct stat st;
   int n, busy = 0;
 
   target = go_elsewhere ();
@@ -2198,13 +2672,14 @@ START_TEST (files_change)
       unlinkat (target, "file", 0);
       make_file ("t/file");
       acted = 0;
-      arm (n, 0, append);
+      arm (n, 0, _i ? change_mode : append);
       run (eio_mvtree ("t/file", there ("file"), 0, 1, TREE));
       fault.at = 0;
       busy += got.errorno == EBUSY;
+      if (fstatat (base, "t/file", &st, 0))
+        ck_assert_int_eq (fstatat (target, "file", &st, 0), 0);
       if (acted)
-        ck_assert (is_there (base, "t/file", 6)
-                   || is_there (target, "file", 6)
+        ck_assert ((_i ? (st.st_mode & 0777) == 0640 : st.st_size == 6)
                    || !strcmp (fault.call, "unlinkat"));
       ck_assert (!got.result == !exists ("t/file"));
     }
@@ -2254,21 +2729,22 @@ halt (void)
   take (&let_go);
 }
 
-/* Cancelled at that call, if it is made on a worker. */
+/* Cancelled at that call, of this name or any, if it is made on a worker. */
 static void
-cancel_at (int n, int which)
+cancel_at (const char *call, int n, int which, unsigned int maxreq,
+           void (*cancel) (eio_req *req))
 {
   int fds = count_fds ();
   eio_req *req;
 
-  arm (n, 0, halt);
-  req = begin (which, 1);
+  arm_only (call, n, 0, halt);
+  req = begin (which, maxreq);
   while (eio_nreqs ())
     {
       eio_poll ();
       if (!sem_trywait (&arrived))
         {
-          eio_cancel (req);
+          cancel (req);
           give (&let_go, 1);
         }
       sched_yield ();
@@ -2288,7 +2764,7 @@ START_TEST (cancelled_each)
   for (n = 1; n == 1 || fault.fired; ++n)
     {
       begin_anew ();
-      cancel_at (n, _i);
+      cancel_at (0, n, _i, 1, eio_cancel);
       if (_i == COPY)
         compare (base, base, "ref", "t", 1);
       if (_i == MOVE)
@@ -2297,6 +2773,42 @@ START_TEST (cancelled_each)
   ck_assert_int_gt (n, 30);
   close (target);
   ck_assert_int_eq (blocks_left (), 0);
+}
+END_TEST
+
+/* Who cancels what is in the group learns that it was not all. */
+START_TEST (cancelled_without_its_group)
+{
+  make_tree ();
+  prepare_stays ();
+  main_thread = pthread_self ();
+  cancel_at ("readdir", 3, REMOVE, 1, eio_grp_cancel);
+  ck_assert_int_eq (got.result, -1);
+  ck_assert_int_eq (got.errorno, ECANCELED);
+  ck_assert_int_eq (error_count, 1);
+  walks ("t", 0, 0, 0);
+  ck_assert_int_eq (seen.entries, ENTRIES);
+}
+END_TEST
+
+/* Jobs that have not begun have descriptors to close. */
+START_TEST (cancelled_while_others_wait)
+{
+  char path[20];
+  int n, i;
+
+  make_dir ("t");
+  for (i = 0; i < 20; ++i)
+    {
+      snprintf (path, sizeof path, "t/%d", i);
+      make_dir (path);
+    }
+  prepare_stays ();
+  main_thread = pthread_self ();
+  eio_set_max_parallel (1);
+  for (n = 1; n == 1 || fault.fired; ++n)
+    cancel_at (0, n, WALK, 4, eio_cancel);
+  ck_assert_int_gt (n, 60);
 }
 END_TEST
 
@@ -2313,9 +2825,11 @@ START_TEST (cancelled_in_a_wide_directory)
       if (exists ("t"))
         gives (0, eio_rmtree ("t", 0, 0, TREE));
       make_wide ("t", WIDTH);
-      cancel_at (n, REMOVE);
+      cancel_at (0, n, REMOVE, 1, eio_cancel);
       ck_assert (exists ("t"));
     }
+  cancel_at ("unlinkat", 10, REMOVE, 1, eio_cancel);
+  ck_assert_int_eq (fault.calls, 10);
   ck_assert_int_eq (blocks_left (), 0);
 }
 END_TEST
@@ -2416,7 +2930,7 @@ START_TEST (few_descriptors)
       few.rlim_cur = (rlim_t)count_fds () + (rlim_t)spare;
       setrlimit (RLIMIT_NOFILE, &few);
       memset (&seen, 0, sizeof seen);
-      run (eio_walk ("t", EIO_WALK_STAT, 0, see, TREE));
+      run (eio_walk ("t", EIO_WALK_STAT, spare % 2, see, TREE));
       done += !got.result;
       ck_assert_msg (spare < 8 || !got.result, "%d: %s", spare,
                      strerror (got.errorno));
@@ -2800,7 +3314,9 @@ main (void)
   tcase_add_test (tc, walk_types);
   tcase_add_test (tc, walk_counts);
   tcase_add_test (tc, walk_up_to_mounts);
+  tcase_add_test (tc, walk_no_further);
   tcase_add_test (tc, walk_part);
+  tcase_add_test (tc, walk_paths_of_all_lengths);
   tcase_add_test (tc, walk_by_many);
 
   tc = add_case (suite, "rmtree", 60, start, stop_workers);
@@ -2810,26 +3326,33 @@ main (void)
   tcase_add_test (tc, remove_with_many_errors);
   tcase_add_test (tc, remove_up_to_mounts);
   tcase_add_test (tc, remove_what_is_filled);
+  tcase_add_test (tc, remove_with_few_open);
   tcase_add_test (tc, remove_without_callback);
 
   tc = add_case (suite, "cptree", 60, start, stop_workers);
   tcase_add_test (tc, copy_all);
   tcase_add_test (tc, copy_over);
+  tcase_add_test (tc, copy_by_clones);
   tcase_add_test (tc, copy_link_of_no_size);
   tcase_add_loop_test (tc, copy_status_that_cannot_be, 0, 5);
+  tcase_add_test (tc, copy_group);
   tcase_add_test (tc, copy_that_cannot_be_finished);
   tcase_add_test (tc, copy_set_ids);
   tcase_add_test (tc, copy_nothing);
   tcase_add_test (tc, copy_names);
   tcase_add_test (tc, copy_waits_for_names);
   tcase_add_test (tc, copy_many_names);
+  tcase_add_test (tc, copy_names_far_down);
+  tcase_add_test (tc, files_are_added_meanwhile);
   tcase_add_test (tc, copy_no_names);
   tcase_add_test (tc, copy_what_may_be);
 
   tc = add_case (suite, "mvtree", 60, start, stop_workers);
   tcase_add_test (tc, move_near);
   tcase_add_test (tc, move_near_without_renameat2);
+  tcase_add_test (tc, names_are_synchronised);
   tcase_add_test (tc, move_nothing);
+  tcase_add_test (tc, move_half);
   tcase_add_test (tc, move_no_mounts);
   tcase_add_test (tc, move_far);
 
@@ -2840,16 +3363,20 @@ main (void)
   tcase_add_test (tc, each_look_at_a_directory_fails);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
   tcase_add_test (tc, mounted_meanwhile);
+  tcase_add_test (tc, targets_are_replaced);
   tcase_add_test (tc, lured_with_loops);
   tcase_add_test (tc, links_lead_nowhere);
   tcase_add_test (tc, files_become_links);
+  tcase_add_test (tc, files_become_fifos);
   tcase_add_test (tc, fifos_become_directories);
-  tcase_add_test (tc, files_change);
+  tcase_add_loop_test (tc, files_change, 0, 2);
   tcase_add_test (tc, carried_off);
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
+  tcase_add_test (tc, cancelled_without_its_group);
+  tcase_add_test (tc, cancelled_while_others_wait);
   tcase_add_test (tc, cancelled_in_a_wide_directory);
   tcase_add_test (tc, links_grow);
-  tcase_add_test (tc, no_links_to_others_files);
+  tcase_add_loop_test (tc, no_links_to_others_files, 0, 2);
   tcase_add_test (tc, files_vanish);
   tcase_add_test (tc, no_copy_onto_itself);
 
