@@ -3708,14 +3708,20 @@ X_THREAD_PROC (eio__keeper_proc)
 
 /* --- lives -------------------------------------------------------------- */
 
-/* Makes zeroes, which no thread of before has touched, a pool. */
 static void
-etp_prepare (etp_pool *pool)
+etp_make_locks (etp_pool *pool)
 {
   X_MUTEX_CREATE (pool->reqlock);
   X_MUTEX_CREATE (pool->reslock);
   X_MUTEX_CREATE (pool->siglock);
   X_COND_CREATE (pool->left);
+}
+
+/* Makes zeroes, which no thread of before has touched, a pool. */
+static void
+etp_prepare (etp_pool *pool)
+{
+  etp_make_locks (pool);
   pool->crew = pool;
   pool->limit = 4;
   pool->max_idle = 4;
@@ -3876,10 +3882,7 @@ etp_init (etp_pool *pool, void (*want_poll) (void), void (*done_poll) (void))
 static void
 etp_wait_for_memory (etp_pool *pool)
 {
-  X_MUTEX_CREATE (pool->reqlock);
-  X_MUTEX_CREATE (pool->reslock);
-  X_MUTEX_CREATE (pool->siglock);
-  X_COND_CREATE (pool->left);
+  etp_make_locks (pool);
   memset (&pool->req_queue, 0, sizeof pool->req_queue);
   memset (&pool->house_queue, 0, sizeof pool->house_queue);
   memset (&pool->res_queue, 0, sizeof pool->res_queue);
