@@ -156,6 +156,24 @@ START_TEST (draining_executes_what_waits_for_a_worker_to_be_allowed)
 }
 END_TEST
 
+static int
+allow_three (eio_req *req)
+{
+  eio_set_parallel (3);
+  return count (req);
+}
+
+/* What a callback sets meanwhile is a setting, too. */
+START_TEST (limit_that_is_set_during_a_shutdown_is_kept)
+{
+  eio_set_parallel (0);
+  eio_nop (0, allow_three, 0);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finishes, 1);
+  ck_assert_uint_eq (eio_get_parallel (), 3);
+}
+END_TEST
+
 static void *
 let_go_later (void *arg)
 {
@@ -863,6 +881,7 @@ main (int argc, char **argv)
   tcase_add_test (tc, draining_includes_what_callbacks_submit);
   tcase_add_test (tc,
                   draining_executes_what_waits_for_a_worker_to_be_allowed);
+  tcase_add_test (tc, limit_that_is_set_during_a_shutdown_is_kept);
   tcase_add_test (tc, cancelling_drops_what_is_queued_and_finishes_what_runs);
   tcase_add_test (tc, cancelling_ends_what_would_go_on_for_ever);
   tcase_add_test (tc, cancelling_includes_what_callbacks_submit);
