@@ -223,8 +223,12 @@ show_bytes (double n)
       return text;
     }
 
-  for (n /= 1024; n >= 1024 && units[unit + 1]; n /= 1024)
-    ++unit;
+  n /= 1024;
+  while (n >= 1024 && units[unit + 1])
+    {
+      n /= 1024;
+      ++unit;
+    }
 
   snprintf (text.chars, sizeof text.chars, "%.1f %ciB", n, units[unit]);
   return text;
