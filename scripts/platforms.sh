@@ -67,14 +67,16 @@ foreign ()
 
 # crossed ARCHITECTURE [VARIABLE=VALUE...]: the same by Debian's cross compiler,
 # whose C library the programs find themselves.  (By QEMU's -L they would, too,
-# but take its directory for the root.)
+# but take its directory for the root.)  A runpath, other than an rpath, would
+# be of no use to what a library needs.
 crossed ()
 {
   local triplet=$1-linux-gnu loader
   need "gcc-$triplet" "g++-$triplet" || return
   loader=$(echo "/usr/$triplet"/lib/ld*.so.[12])
   foreign "$triplet" "$triplet-gcc" "${@:2}" -- CXX="$triplet-g++" \
-    LDFLAGS="-Wl,--dynamic-linker=$loader -Wl,-rpath=/usr/$triplet/lib"
+    LDFLAGS="-Wl,--dynamic-linker=$loader -Wl,--disable-new-dtags \
+      -Wl,-rpath=/usr/$triplet/lib"
 }
 
 # emulated ARCHITECTURE: the unit tests, by QEMU, which takes some ten times as
