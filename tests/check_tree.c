@@ -1447,6 +1447,11 @@ START_TEST (copy_many_names)
         }
       gives (0, eio_rmtree ("u", 0, 0, TREE));
     }
+  fault.far = 1;
+  gives (0, eio_mvtree ("t", "u", 0, 8, TREE));
+  fault.far = 0;
+  ck_assert (!exists ("t"));
+  ck_assert_int_eq (names (first), NAMES);
   ck_assert_int_eq (blocks_left (), 0);
 }
 END_TEST
@@ -2180,7 +2185,8 @@ static void
 add_names (void)
 {
   acted = !linkat (base, "t/a/b/same", base, "t/a/other", 0)
-          && !linkat (base, "t/a/b/same", base, "t/a/same", 0);
+          && !linkat (base, "t/a/b/same", base, "t/a/same", 0)
+          && !linkat (base, "t/a/b/same", base, "t/a/b/other", 0);
 }
 
 /* Where a copy is going to be made. */
@@ -2270,6 +2276,8 @@ check_act (int kind, void (*act) (void))
              || is_there (target, "u/a/newer", -1));
   ck_assert (act != add_names || is_there (base, "t/a/other", 5)
              || is_there (target, "u/a/other", 5));
+  ck_assert (act != add_names || is_there (base, "t/a/b/other", 5)
+             || is_there (target, "u/a/b/other", 5));
   ck_assert (act != add_names || is_there (base, "t/a/same", 5)
              || is_there (target, "u/a/same", 5));
   ck_assert (act != intrude || kind != MOVE
@@ -2475,6 +2483,36 @@ carry_off (void)
   acted = !renameat (base, "d/below/below", base, "outside/below");
 }
 
+/* A directory that can no more be read was removed; and where ".." cannot be
+ * opened, names lead back. */
+START_TEST (other_ways_are_found)
+{
+  int n, found = 0;
+
+  make_branches ();
+  arm_only ("readdir", 1, ENOENT, 0);
+  walks ("t", 0, 1, 0);
+  ck_assert_int_eq (seen.entries, 1);
+  arm_only ("readdir", 1, ENOENT, 0);
+  gives (0, eio_cptree ("t", "u", 0, 1, TREE));
+  ck_assert (fault.fired && exists ("u") && !exists ("u/a"));
+  may_be_open = 1;
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      if (!exists ("t"))
+        make_branches ();
+      arm_only ("openat", n, EIO, 0);
+      run (keep_few_open (eio_rmtree ("t", 0, 1, TREE)));
+      fault.at = 0;
+      ck_assert_int_eq (got.errorno, exists ("t") ? EIO : 0);
+      found += fault.fired && !got.result;
+      if (exists ("t"))
+        gives (0, eio_rmtree ("t", 0, 1, TREE));
+    }
+  ck_assert_int_gt (found, 0);
+}
+END_TEST
+
 static void
 mount_over (void)
 {
@@ -2504,6 +2542,12 @@ START_TEST (mounted_meanwhile)
 END_TEST
 
 /* What is lost with a directory of the target is missed. */
+static void
+remove_target (void)
+{
+  acted = !unlinkat (target, "u/a", AT_REMOVEDIR);
+}
+
 START_TEST (targets_are_replaced)
 {
   char path[40];
@@ -2515,7 +2559,7 @@ START_TEST (targets_are_replaced)
   for (n = 1; n == 1 || fault.fired; ++n)
     {
       acted = 0;
-      arm (n, 0, usurp_target);
+      arm (n, 0, _i ? remove_target : usurp_target);
       run (keep_few_open (eio_cptree ("t", "u", EIO_COPY_ARCHIVE, 1, TREE)));
       fault.at = 0;
       missed += got.errorno == ESTALE;
@@ -2589,6 +2633,23 @@ START_TEST (links_lead_nowhere)
 END_TEST
 
 static void
+remove_copy (void)
+{
+  acted = !unlinkat (base, "u", 0);
+}
+
+/* What went wrong first is what counts, not that there is nothing to remove. */
+START_TEST (failed_copies_vanish)
+{
+  make_file ("file");
+  arm_only ("eio_copy_fd_sync", 1, EIO, remove_copy);
+  fails (EIO, eio_cptree ("file", "u", 0, 1, TREE));
+  fault.at = 0;
+  ck_assert (acted && !exists ("u"));
+}
+END_TEST
+
+static void
 become_a_link (void)
 {
   acted = !unlinkat (base, "t/file", 0)
@@ -2657,6 +2718,28 @@ change_mode (void)
   acted = !fchmodat (base, "t/file", 0640, 0);
 }
 
+/* Of what was written only the time of the change tells. */
+static void
+overwrite_unseen (void)
+{
+  struct timespec times[2];
+  struct stat st;
+  int fd = openat (base, "t/file", O_WRONLY);
+
+  acted = fd >= 0 && !fstat (fd, &st) && pwrite (fd, "+", 1, 0) == 1;
+  if (acted)
+    {
+      times[0] = st.st_atim;
+      times[1] = st.st_mtim;
+      acted = !futimens (fd, times);
+    }
+  if (fd >= 0)
+    close (fd);
+}
+
+static void (*const changes[]) (void)
+    = { append, change_mode, overwrite_unseen };
+
 /* What was done to a file that is moved it still has, there or here. */
 START_TEST (files_change)
 {
@@ -2672,14 +2755,17 @@ START_TEST (files_change)
       unlinkat (target, "file", 0);
       make_file ("t/file");
       acted = 0;
-      arm (n, 0, _i ? change_mode : append);
+      arm (n, 0, changes[_i]);
       run (eio_mvtree ("t/file", there ("file"), 0, 1, TREE));
       fault.at = 0;
       busy += got.errorno == EBUSY;
       if (fstatat (base, "t/file", &st, 0))
         ck_assert_int_eq (fstatat (target, "file", &st, 0), 0);
       if (acted)
-        ck_assert ((_i ? (st.st_mode & 0777) == 0640 : st.st_size == 6)
+        ck_assert ((_i == 0   ? st.st_size == 6
+                    : _i == 1 ? (st.st_mode & 0777) == 0640
+                              : is_overwritten (base, "t/file")
+                                    || is_overwritten (target, "file"))
                    || !strcmp (fault.call, "unlinkat"));
       ck_assert (!got.result == !exists ("t/file"));
     }
@@ -2776,18 +2862,19 @@ START_TEST (cancelled_each)
 }
 END_TEST
 
-/* Who cancels what is in the group learns that it was not all. */
+/* Who cancels what is in the group learns that it was not all; what has been
+ * found besides is left. */
 START_TEST (cancelled_without_its_group)
 {
-  make_tree ();
+  make_branches ();
   prepare_stays ();
   main_thread = pthread_self ();
-  cancel_at ("readdir", 3, REMOVE, 1, eio_grp_cancel);
+  cancel_at ("openat", 3, REMOVE, 1, eio_grp_cancel);
   ck_assert_int_eq (got.result, -1);
   ck_assert_int_eq (got.errorno, ECANCELED);
   ck_assert_int_eq (error_count, 1);
   walks ("t", 0, 0, 0);
-  ck_assert_int_eq (seen.entries, ENTRIES);
+  ck_assert_int_eq (seen.entries, LENGTH (branches));
 }
 END_TEST
 
@@ -3362,14 +3449,16 @@ main (void)
   tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
   tcase_add_test (tc, each_look_at_a_directory_fails);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
+  tcase_add_test (tc, other_ways_are_found);
   tcase_add_test (tc, mounted_meanwhile);
-  tcase_add_test (tc, targets_are_replaced);
+  tcase_add_loop_test (tc, targets_are_replaced, 0, 2);
   tcase_add_test (tc, lured_with_loops);
   tcase_add_test (tc, links_lead_nowhere);
+  tcase_add_test (tc, failed_copies_vanish);
   tcase_add_test (tc, files_become_links);
   tcase_add_test (tc, files_become_fifos);
   tcase_add_test (tc, fifos_become_directories);
-  tcase_add_loop_test (tc, files_change, 0, 2);
+  tcase_add_loop_test (tc, files_change, 0, LENGTH (changes));
   tcase_add_test (tc, carried_off);
   tcase_add_loop_test (tc, cancelled_each, 0, 4);
   tcase_add_test (tc, cancelled_without_its_group);
