@@ -481,6 +481,52 @@ eio_sys_populate (void *addr, size_t length, int modify)
   return EIO_ENOSYS ();
 }
 
+/* Calls that requests are made of, repeated when they are interrupted: one that
+ * began again as a whole each time might never end. */
+static int
+eio_sys_open (int dirfd, const char *path, int flags)
+{
+  int fd;
+
+  do
+    fd = openat (dirfd, path, flags, 0600);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+static int
+eio_sys_fstat (int fd, struct stat *st)
+{
+  int res;
+
+  do
+    res = fstat (fd, st);
+  while (res && errno == EINTR);
+  return res;
+}
+
+static int
+eio_sys_stat (int dirfd, const char *path, struct stat *st, int flags)
+{
+  int res;
+
+  do
+    res = fstatat (dirfd, path, st, flags);
+  while (res && errno == EINTR);
+  return res;
+}
+
+static ssize_t
+eio_sys_readlink (int dirfd, const char *path, char *buf, size_t size)
+{
+  ssize_t n;
+
+  do
+    n = readlinkat (dirfd, path, buf, size);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
 /* The present path of what a descriptor is open on, with a 0, if the kernel
  * tells it. Returns its length. */
 static ssize_t
@@ -491,9 +537,7 @@ eio_sys_fd_path (int fd, char *buf, size_t size)
   ssize_t n;
 
   snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
-  do
-    n = readlinkat (AT_FDCWD, link, buf, size - 1);
-  while (n < 0 && errno == EINTR);
+  n = eio_sys_readlink (AT_FDCWD, link, buf, size - 1);
   if (n > 0 && (size_t)n < size - 1 && buf[0] == '/')
     {
       buf[n] = 0;
@@ -514,7 +558,7 @@ eio_sys_open_same (int fd)
   char link[40];
 
   snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
-  return openat (AT_FDCWD, link, EIO__O_NOTHING | O_CLOEXEC);
+  return eio_sys_open (AT_FDCWD, link, EIO__O_NOTHING | O_CLOEXEC);
 #else
   (void)fd;
   return EIO_ENOSYS ();
@@ -835,7 +879,7 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
 #endif
   beacon->end = ends[1];
   beacon->fd = ends[0];
-  if (fstat (ends[0], &st))
+  if (eio_sys_fstat (ends[0], &st))
     {
       saved = errno;
       eio_sys_close_beacon (beacon);
@@ -855,7 +899,7 @@ eio_sys_check_beacon (eio_sys_beacon *beacon)
   struct stat st;
 
   if (beacon->fd
-      && (fstat (beacon->fd, &st) || st.st_dev != beacon->dev
+      && (eio_sys_fstat (beacon->fd, &st) || st.st_dev != beacon->dev
           || st.st_ino != beacon->ino))
     beacon->fd = 0;
 }
@@ -5394,7 +5438,7 @@ eio__try_suffix (eio__resolver *r, const char *suffix)
   if (r->len + n + 1 > EIO__PATH_BUF)
     return eio__too_long ();
   memcpy (r->out + r->len, suffix, n + 1);
-  res = fstatat (AT_FDCWD, r->out, &st, 0);
+  res = eio_sys_stat (AT_FDCWD, r->out, &st, 0);
   r->out[r->len] = 0;
   return res;
 }
@@ -5444,7 +5488,7 @@ eio__resolve_name (eio__resolver *r, size_t n)
   r->len += n + 1;
   r->out[r->len] = 0;
 
-  got = readlinkat (AT_FDCWD, r->out, r->target, EIO__PATH_BUF);
+  got = eio_sys_readlink (AT_FDCWD, r->out, r->target, EIO__PATH_BUF);
   if (got < 0)
     return errno == EINVAL ? 0 : -1;
   if (!got || ++r->links > EIO__MAX_LINKS)
@@ -5501,8 +5545,8 @@ eio__check_path (int fd, const char *path)
 {
   struct stat by_fd, by_path;
 
-  if (fstat (fd, &by_fd)
-      || fstatat (AT_FDCWD, path, &by_path, AT_SYMLINK_NOFOLLOW))
+  if (eio_sys_fstat (fd, &by_fd)
+      || eio_sys_stat (AT_FDCWD, path, &by_path, AT_SYMLINK_NOFOLLOW))
     return -1;
   if (by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino)
     return 0;
@@ -5644,7 +5688,7 @@ eio__open_dir (eio_wd wd, const char *path)
 {
   int flags = EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC;
 
-  return eio_sys_leave_0 (openat (eio__dirfd (wd), path, flags));
+  return eio_sys_leave_0 (eio_sys_open (eio__dirfd (wd), path, flags));
 }
 
 /* The path to keep in a wd, malloced, "" if there is none. Null with errno if
@@ -6204,7 +6248,7 @@ eio__slurp_fd (eio_req *req, eio__slurper *s, int fd)
   int res;
 
   eio__begin_progress (req, 0);
-  if (fstat (fd, &st))
+  if (eio_sys_fstat (fd, &st))
     return -1;
   if (req->offs < 0 && !st.st_size)
     return eio__slurp_tail (req, s, fd);
@@ -6245,7 +6289,8 @@ eio__slurp_begin (eio__slurper *s)
 static int
 eio__slurp_path (eio_req *req, eio__slurper *s)
 {
-  int fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | O_CLOEXEC);
+  int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
+                         O_RDONLY | O_CLOEXEC);
   int res;
 
   if (fd < 0)
@@ -6585,7 +6630,7 @@ eio__statvfs (eio_req *req)
   if (!EIO__O_NOTHING)
     return eio__statvfs_absolute (req);
 
-  fd = openat (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
   if (fd < 0)
     return -1;
   res = fstatvfs (fd, EIO_STATVFS_BUF (req));
@@ -6620,7 +6665,7 @@ eio__truncate (eio_req *req)
   if (req->offs < 0)
     return eio__fail (EINVAL); /* whatever path, as truncate does */
 
-  fd = openat (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
   if (fd < 0)
     return -1;
   snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
@@ -6926,8 +6971,8 @@ eio__read_entries (eio_req *req, eio__listing *l, DIR *dir)
 static DIR *
 eio__open_listed (const eio_req *req)
 {
-  int fd = openat (eio__dirfd (req->wd), req->ptr1,
-                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
+                         O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir;
 
   if (fd < 0)
@@ -7172,9 +7217,9 @@ eio__statx_by_stat (eio_req *req)
   if ((unsigned long)req->int2 & 0x80000000u) /* so says statx */
     return eio__invalid ();
   if (req->type == EIO_FSTATX)
-    res = fstat (req->int1, &st);
+    res = eio_sys_fstat (req->int1, &st);
   else if (flags >= 0)
-    res = fstatat (eio__dirfd (req->wd), req->ptr1, &st, flags);
+    res = eio_sys_stat (eio__dirfd (req->wd), req->ptr1, &st, flags);
   else
     return eio__invalid ();
   if (!res)
@@ -7232,14 +7277,15 @@ eio__overlaps (eio_req *req, off_t to, size_t *count)
   struct stat in, out;
   off_t from = req->offs, length;
 
-  if (fstat (req->int1, &in) || !S_ISREG (in.st_mode))
+  if (eio_sys_fstat (req->int1, &in) || !S_ISREG (in.st_mode))
     return 0;
   from = from < 0 ? lseek (req->int1, 0, SEEK_CUR) : from;
   length = from < in.st_size ? in.st_size - from : 0;
   if ((unsigned long long)length > *count)
     length = (off_t)*count;
   eio__begin_progress (req, (unsigned long long)length);
-  if (!length || fstat ((int)req->int2, &out) || !eio__is_same_file (&in, &out))
+  if (!length || eio_sys_fstat ((int)req->int2, &out)
+      || !eio__is_same_file (&in, &out))
     return 0;
   *count = (size_t)length;
   to = to < 0 ? lseek ((int)req->int2, 0, SEEK_CUR) : to;
@@ -7552,8 +7598,8 @@ eio__on_path (eio_req *req, eio__node_op act)
   if (!EIO__O_NOTHING)
     return eio__on_absolute_path (req, act, nofollow);
 
-  fd = openat (req->wd->fd, req->ptr1,
-               EIO__O_NOTHING | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0));
+  fd = eio_sys_open (req->wd->fd, req->ptr1,
+                     EIO__O_NOTHING | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0));
   if (fd < 0)
     return -1;
   snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
@@ -7587,9 +7633,14 @@ static eio_ssize_t
 eio__get_attr (const eio_req *req, const eio_sys_node *node, void *buf,
                size_t size)
 {
-  return req->type == EIO_LISTXATTR || req->type == EIO_FLISTXATTR
-           ? eio_sys_listxattr (node, buf, size)
-           : eio_sys_getxattr (node, eio__attr_name (req), buf, size);
+  int lists = req->type == EIO_LISTXATTR || req->type == EIO_FLISTXATTR;
+  ssize_t n;
+
+  do
+    n = lists ? eio_sys_listxattr (node, buf, size)
+              : eio_sys_getxattr (node, eio__attr_name (req), buf, size);
+  while (n < 0 && errno == EINTR && !EIO_CANCELLED (req));
+  return n;
 }
 
 /* A buffer that holds it, however it changes meanwhile; behind it is a 0. */
@@ -7881,8 +7932,8 @@ static int
 eio__open_and_unlink (const eio_req *req)
 {
   char name[] = EIO__TEMP_NAME;
-  int dirfd = openat (eio__dirfd (req->wd), req->ptr1,
-                      EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
+  int dirfd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
+                            EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
   int fd;
 
   if (dirfd < 0)
@@ -7934,7 +7985,7 @@ eio__mkdir_unless_there (int dirfd, const char *path, mode_t mode)
   if (!mkdirat (dirfd, path, mode))
     return 1;
   error = errno;
-  if (error != ENOENT && !fstatat (dirfd, path, &st, 0)
+  if (error != ENOENT && !eio_sys_stat (dirfd, path, &st, 0)
       && S_ISDIR (st.st_mode))
     return 0;
   return eio__fail (error);
@@ -7949,7 +8000,7 @@ eio__mkdir_on_the_way (int dirfd, const char *path, mode_t mode)
   int made = eio__mkdir_unless_there (dirfd, path, mode | 0300);
   struct stat st;
 
-  if (made > 0 && !fstatat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
+  if (made > 0 && !eio_sys_stat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
       && S_ISDIR (st.st_mode) && (st.st_mode & 0300) != 0300)
     eio_sys_lchmodat (dirfd, path, (st.st_mode & 07777) | 0300);
   return made;
@@ -8203,7 +8254,7 @@ eio__resolve_types (const eio_req *req, eio__listing *l, int dirfd)
         {
           if (EIO_CANCELLED (req))
             return eio__fail (ECANCELED);
-          res = fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+          res = eio_sys_stat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
         }
       while (res && errno == EINTR);
 
@@ -8268,11 +8319,11 @@ static eio_ssize_t
 eio__pathsync (eio_req *req)
 {
   int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC, res;
-  int fd = openat (eio__dirfd (req->wd), req->ptr1, O_RDONLY | flags);
+  int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1, O_RDONLY | flags);
 
   if (fd < 0 && errno == EACCES)
     {
-      fd = openat (eio__dirfd (req->wd), req->ptr1, O_WRONLY | flags);
+      fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1, O_WRONLY | flags);
       if (fd < 0 && errno == EISDIR)
         errno = EACCES;
     }
@@ -8331,9 +8382,9 @@ eio__find_place (eio__place *p, eio_wd wd, const char *path, int sync)
   else if (!*p->name || eio__is_self_or_parent (p->name))
     errno = EISDIR;
   else
-    p->dirfd = openat (eio__dirfd (wd), dir,
-                       (sync ? O_RDONLY : EIO__O_SEARCH) | O_DIRECTORY
-                         | O_CLOEXEC);
+    p->dirfd = eio_sys_open (eio__dirfd (wd), dir,
+                             (sync ? O_RDONLY : EIO__O_SEARCH) | O_DIRECTORY
+                               | O_CLOEXEC);
   if (p->dirfd >= 0)
     return 0;
   eio__leave_place (p);
@@ -8361,14 +8412,14 @@ eio__find_file (eio__place *p, struct stat *st, eio_wd wd, const char *path,
 {
   if (eio__find_place (p, wd, path, sync))
     return -1;
-  if (fstatat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
+  if (eio_sys_stat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
     st->st_mode = 0;
   else if (S_ISLNK (st->st_mode))
     {
       eio__leave_place (p);
       if (eio__find_linked_place (p, wd, path, sync))
         return -1;
-      if (fstatat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
+      if (eio_sys_stat (p->dirfd, p->name, st, AT_SYMLINK_NOFOLLOW))
         st->st_mode = 0;
     }
   if (!st->st_mode ? errno == ENOENT : S_ISREG (st->st_mode))
@@ -8427,7 +8478,7 @@ eio__set_owner (int fd, const struct stat *st, mode_t *mode)
 {
   struct stat is;
 
-  if (fstat (fd, &is))
+  if (eio_sys_fstat (fd, &is))
     return -1;
   if ((is.st_uid != st->st_uid || is.st_gid != st->st_gid)
       && fchown (fd, st->st_uid, st->st_gid))
@@ -8445,7 +8496,7 @@ eio__set_mode (int fd, mode_t mode)
 {
   struct stat is;
 
-  if (fstat (fd, &is))
+  if (eio_sys_fstat (fd, &is))
     return -1;
   return (is.st_mode & 07777) == mode ? 0 : fchmod (fd, mode);
 }
@@ -8458,7 +8509,7 @@ eio__save_to (eio_req *req, int fd, const struct stat *old)
   struct stat st;
   mode_t mode;
 
-  if (fstat (fd, &st))
+  if (eio_sys_fstat (fd, &st))
     return -1;
   mode = (old->st_mode && !req->int2 ? old->st_mode : st.st_mode) & 07777;
   if (eio__save_bytes (req, fd)
@@ -8615,7 +8666,7 @@ eio__copy_data (eio__copier *c)
   if (offset == size)
     return 0;
 
-  if (fstat (c->in, &now))
+  if (eio_sys_fstat (c->in, &now))
     return -1;
   eio__count_skipped (c, size - offset);
   return ftruncate (c->out, now.st_size < size ? now.st_size : size);
@@ -8631,26 +8682,36 @@ eio__clone_or_copy_data (eio__copier *c)
   return 0;
 }
 
+static ssize_t
+eio__read_attr (const eio__copier *c, const char *name, char *buf, size_t size)
+{
+  const eio_sys_node in = { 0, c->in, 0 };
+  ssize_t n;
+
+  do
+    n = name ? eio_sys_getxattr (&in, name, buf, size)
+             : eio_sys_listxattr (&in, buf, size);
+  while (n < 0 && errno == EINTR && !eio__is_given_up (c));
+  return n;
+}
+
 /* The value of an attribute, or, without a name, all names, however long that
  * has become when it is read. Returns the length, or -1; *buf must be freed. */
 static ssize_t
 eio__take_attr (const eio__copier *c, const char *name, char **buf)
 {
-  const eio_sys_node in = { 0, c->in, 0 };
   char *more;
   ssize_t n;
 
   *buf = 0;
   do
     {
-      n = name ? eio_sys_getxattr (&in, name, 0, 0)
-               : eio_sys_listxattr (&in, 0, 0);
+      n = eio__read_attr (c, name, 0, 0);
       more = n < 0 ? 0 : eio_sys_realloc (*buf, (size_t)n + 1);
       if (!more)
         return -1;
       *buf = more;
-      n = name ? eio_sys_getxattr (&in, name, more, (size_t)n + 1)
-               : eio_sys_listxattr (&in, more, (size_t)n + 1);
+      n = eio__read_attr (c, name, more, (size_t)n + 1);
     }
   while (n < 0 && errno == ERANGE && !eio__is_given_up (c));
   return n;
@@ -8664,9 +8725,13 @@ eio__copy_xattr (const eio__copier *c, const char *name)
   const eio_sys_node out = { 0, c->out, 0 };
   char *value;
   ssize_t n = eio__take_attr (c, name, &value);
-  int res = n < 0 ? -1 : eio_sys_setxattr (&out, name, value, (size_t)n, 0);
-  int error = errno;
+  int res = -1, error;
 
+  if (n >= 0)
+    do
+      res = eio_sys_setxattr (&out, name, value, (size_t)n, 0);
+    while (res && errno == EINTR && !eio__is_given_up (c));
+  error = errno;
   free (value);
   return !res || eio__is_forgiven (error) || error == EIO__ENOATTR
              || error == ENOSPC || error == EDQUOT || error == E2BIG
@@ -8736,11 +8801,11 @@ eio__copy_file (eio__copier *c)
 static int
 eio__open_source (eio__copier *c, int dirfd, const char *path, int flags)
 {
-  c->in = openat (dirfd, path,
-                  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
+  c->in = eio_sys_open (dirfd, path,
+                        O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
   if (c->in < 0)
     return -1;
-  if (!fstat (c->in, &c->from))
+  if (!eio_sys_fstat (c->in, &c->from))
     {
       if (S_ISREG (c->from.st_mode))
         return 0;
@@ -8757,13 +8822,13 @@ eio__open_target (eio__copier *c, int dirfd, const char *path, int *made)
 {
   int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-  c->out = openat (dirfd, path, flags | O_CREAT | O_EXCL, 0600);
+  c->out = eio_sys_open (dirfd, path, flags | O_CREAT | O_EXCL);
   *made = c->out >= 0;
   if (c->out < 0 && errno == EEXIST && !(c->flags & EIO_COPY_EXCL))
     {
-      c->out = openat (dirfd, path, flags);
+      c->out = eio_sys_open (dirfd, path, flags);
       if (c->out < 0 && errno == ENOENT) /* a link that leads nowhere */
-        c->out = openat (dirfd, path, flags | O_CREAT, 0600);
+        c->out = eio_sys_open (dirfd, path, flags | O_CREAT);
     }
   return c->out < 0 ? -1 : 0;
 }
@@ -8772,7 +8837,7 @@ eio__open_target (eio__copier *c, int dirfd, const char *path, int *made)
 static int
 eio__prepare_target (eio__copier *c)
 {
-  if (fstat (c->out, &c->to))
+  if (eio_sys_fstat (c->out, &c->to))
     return -1;
   if (!S_ISREG (c->to.st_mode) || eio__is_same_file (&c->from, &c->to))
     return eio__fail (EINVAL);
@@ -8787,7 +8852,7 @@ eio__unlink_same (int dirfd, const char *path, const struct stat *file)
   struct stat st;
 
   if (!file
-      || (!fstatat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
+      || (!eio_sys_stat (dirfd, path, &st, AT_SYMLINK_NOFOLLOW)
           && eio__is_same_file (&st, file)))
     eio__unlink_name (dirfd, path);
   errno = saved;
@@ -8888,7 +8953,7 @@ eio__move_link (eio__mover *m)
 
   if (!text)
     return -1;
-  n = readlinkat (m->from.dirfd, m->from.name, text, EIO__PATH_BUF);
+  n = eio_sys_readlink (m->from.dirfd, m->from.name, text, EIO__PATH_BUF);
   if (n >= EIO__PATH_BUF)
     errno = ENAMETOOLONG;
   else if (n >= 0)
@@ -8915,7 +8980,7 @@ eio__check_unchanged (const eio__copier *c)
   struct timespec then[3], now[3];
   struct stat st;
 
-  if (fstat (c->in, &st))
+  if (eio_sys_fstat (c->in, &st))
     return -1;
   eio_sys_get_times (&c->from, then);
   eio_sys_get_times (&st, now);
@@ -8941,7 +9006,7 @@ eio__move_file (eio__mover *m)
   eio__begin_progress (m->req, (unsigned long long)c.from.st_size);
   c.out = eio__make_temp (m->to.dirfd, m->temp, O_WRONLY | O_CLOEXEC, 0600,
                           0);
-  res = c.out < 0 ? -1 : fstat (c.out, &c.to);
+  res = c.out < 0 ? -1 : eio_sys_fstat (c.out, &c.to);
   if (!res)
     res = eio__copy_file (&c);
   if (!res)
@@ -8960,14 +9025,14 @@ eio__check_move (eio__mover *m)
 {
   struct stat from, to;
 
-  if (fstatat (m->from.dirfd, m->from.name, &from, AT_SYMLINK_NOFOLLOW))
+  if (eio_sys_stat (m->from.dirfd, m->from.name, &from, AT_SYMLINK_NOFOLLOW))
     return -1;
   if (S_ISDIR (from.st_mode))
     return eio__fail (EISDIR);
   if (!S_ISREG (from.st_mode) && !S_ISLNK (from.st_mode))
     return eio__fail (EINVAL);
   m->st = from;
-  if (fstatat (m->to.dirfd, m->to.name, &to, AT_SYMLINK_NOFOLLOW))
+  if (eio_sys_stat (m->to.dirfd, m->to.name, &to, AT_SYMLINK_NOFOLLOW))
     return errno == ENOENT ? 0 : -1;
   return m->req->int1 & EIO_COPY_EXCL     ? eio__fail (EEXIST)
          : S_ISDIR (to.st_mode)           ? eio__fail (EISDIR)
@@ -8995,7 +9060,8 @@ eio__end_move (eio__mover *m)
   if (sync && eio__sync_fd (m->to.dirfd))
     return -1;
   do
-    res = fstatat (m->from.dirfd, m->from.name, &now, AT_SYMLINK_NOFOLLOW);
+    res = eio_sys_stat (m->from.dirfd, m->from.name, &now,
+                        AT_SYMLINK_NOFOLLOW);
   while (res && errno == EINTR);
   if (res)
     return errno == ENOENT ? 0 : -1;
@@ -9165,7 +9231,7 @@ eio__remove_temp (eio_req *req)
     unlinkat (dirfd, req->ptr1, AT_REMOVEDIR);
   else
     {
-      if (!fstat (req->int1, &st))
+      if (!eio_sys_fstat (req->int1, &st))
         eio__unlink_same (dirfd, req->ptr1, &st);
       eio_sys_close (req->int1);
     }
@@ -9194,8 +9260,9 @@ eio__undo_mktemp (eio_req *req, eio_req *todo)
   else
     {
       todo->int2 = req->wd ? fcntl (dirfd, F_DUPFD_CLOEXEC, 3)
-                           : openat (AT_FDCWD, ".",
-                                     EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
+                           : eio_sys_open (AT_FDCWD, ".",
+                                           EIO__O_SEARCH | O_DIRECTORY
+                                             | O_CLOEXEC);
       todo->int3 = todo->int2 >= 0;
       if (!todo->int3)
         {
@@ -9701,7 +9768,7 @@ eio__end_nonblocking_open (int fd, int flags)
 {
   struct stat st;
 
-  return !fstat (fd, &st) && S_ISREG (st.st_mode)
+  return !eio_sys_fstat (fd, &st) && S_ISREG (st.st_mode)
          && (flags & O_NONBLOCK || !fcntl (fd, F_SETFL, 0));
 }
 
@@ -9740,7 +9807,8 @@ eio__gives_once (int fd)
 {
   struct stat st;
 
-  return !fstat (fd, &st) && !S_ISREG (st.st_mode) && !S_ISBLK (st.st_mode);
+  return !eio_sys_fstat (fd, &st) && !S_ISREG (st.st_mode)
+         && !S_ISBLK (st.st_mode);
 }
 
 /* Reads at an offset, all of it or up to the end of the file, which has to be
@@ -11214,7 +11282,7 @@ eio_copy_fd_sync (int in_fd, int out_fd, const struct stat *st, int flags,
 
   if (flags & ~EIO__COPY_FLAGS)
     return eio__fail (EINVAL);
-  if (fstat (in_fd, &c.from) || fstat (out_fd, &c.to))
+  if (eio_sys_fstat (in_fd, &c.from) || eio_sys_fstat (out_fd, &c.to))
     return -1;
   if ((c.from.st_mode & S_IFMT) != (c.to.st_mode & S_IFMT)
       || (!S_ISREG (c.from.st_mode) && !S_ISDIR (c.from.st_mode))

@@ -1149,6 +1149,26 @@ START_TEST (interruption_is_not_noticed)
 }
 END_TEST
 
+/* What begins again as a whole would never come to an end. */
+static void
+check_interrupted_often (const sample *s, int call, int nth, const run *clean)
+{
+  run r;
+
+  if (nth == 1 || nth > 2 || s->req.type == EIO_CLOSEDIR)
+    return;
+  execute_sample (s, call, EINTR, nth, nth ? EVERY_THIRD : EVERY_SECOND, &r);
+  ck_assert_msg (r.digest == clean->digest, "%s: %s interrupted: %ld, %s",
+                 s->name, call_names[call], (long)r.seen.result,
+                 strerror (r.seen.errorno));
+}
+
+START_TEST (interruptions_may_go_on)
+{
+  for_each_call (&samples[_i], check_interrupted_often);
+}
+END_TEST
+
 /* Whether what could be done may be a success. */
 static int
 may_be_partial (int type)
@@ -2997,6 +3017,7 @@ add_failures (TCase *tc)
   tcase_add_test (tc, all_types_have_a_sample);
   tcase_add_loop_test (tc, error_of_the_call_is_the_requests, 0, SAMPLES);
   tcase_add_loop_test (tc, interruption_is_not_noticed, 0, SAMPLES);
+  tcase_add_loop_test (tc, interruptions_may_go_on, 0, SAMPLES);
   tcase_add_loop_test (tc, failure_anywhere_leaves_nothing_behind, 0, SAMPLES);
   tcase_add_loop_test (tc, close_is_never_repeated, 0, 4);
   tcase_add_loop_test (tc, wd_close_hides_what_close_says, 0, 2);

@@ -12,14 +12,14 @@
 #include <limits.h>
 #include <stdatomic.h>
 
-enum { FOR_EVER = INT_MAX };
+enum { FOR_EVER = INT_MAX, EVERY_SECOND = -2, EVERY_THIRD = -3 };
 
 static struct
 {
   atomic_int calls; /* since it was armed */
   atomic_int error; /* what it fails with, 0: it does not */
   atomic_int first; /* how many calls go well before */
-  atomic_int times; /* how many fail */
+  atomic_int times; /* how many fail; -n: each nth of those that come */
 } faults[CALL_COUNT];
 
 /* A request that is cancelled before it makes a call, and which one of which
@@ -72,15 +72,16 @@ static int
 error_of (int which)
 {
   int n = atomic_fetch_add (&faults[which].calls, 1);
-  int first = faults[which].first;
+  int after = n - faults[which].first, times = faults[which].times;
   void (*before) (int, int) = before_call;
 
   if (before)
     before (which, n);
   if (which == victim.which && n == victim.at && victim.req)
     eio_cancel (victim.req);
-  return n >= first && n - first < faults[which].times ? faults[which].error
-                                                       : 0;
+  return after >= 0 && (times < 0 ? !(after % times) : after < times)
+           ? faults[which].error
+           : 0;
 }
 
 /* Whether this call has to fail, then with errno. */
