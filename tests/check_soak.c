@@ -277,6 +277,7 @@ START_TEST (thousands_outstanding_keep_everything_flat)
   /* Those that left are the system's for a moment. */
   ck_assert_int_le (l.threads, threads + 2 * WORKERS);
   ck_assert_int_le (l.most_memory, l.memory + GROWTH);
+  end_long_test (seconds ());
 }
 END_TEST
 

@@ -663,6 +663,7 @@ START_TEST (random_use_agrees_with_the_model)
     }
   while (now () < end);
   printf ("%ld requests in %ld rounds\n", done, rounds);
+  end_long_test (seconds ());
 }
 END_TEST
 

@@ -94,6 +94,10 @@ int note (eio_req *req);
  * which is the number, is not 0. */
 unsigned int xorshift32 (unsigned int *state);
 
+/* The last of a test that is to pass after so many seconds, if Check cannot
+ * count them. */
+void end_long_test (double seconds);
+
 /* A callback that counts its calls. */
 extern int finishes;
 int count (eio_req *req);
