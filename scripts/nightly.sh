@@ -37,7 +37,7 @@ racing="signal pool group cancel threads fork embed table wrappers oom inline
 host shutdown pools grpthreads insight latch locks"
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/libeio-nightly.XXXXXX") || exit
 rooms=$tmp/build/obj/tests
-trap 'for job in $(jobs -p); do kill -- -$job; done; rm -rf "$tmp"' EXIT
+trap 'for job in $(jobs -p); do kill -- -$job; done 2>/dev/null; rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
 set -m # jobs end with all that they started
 export CK_DEFAULT_TIMEOUT=${CK_DEFAULT_TIMEOUT:-300}
@@ -146,8 +146,8 @@ part_valgrind ()
   local test
   for test in "$rooms"/check_*
   do
-    case $test in
-      *.* | */check_memory | */check_io | */check_readdir) continue ;;
+    case ${test##*/} in
+      *.* | check_memory | check_io | check_readdir) continue ;;
     esac
     show 1 "$(basename "$test"), valgrind" env CK_DEFAULT_TIMEOUT=1800 \
       EIO_STRESS_SECONDS=20 valgrind -q --error-exitcode=9 --leak-check=full \

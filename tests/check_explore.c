@@ -426,9 +426,9 @@ refusals_meet_submissions (void)
   begin (2);
   start (0, 0, work);
   poll_until_ended (1);
-  must (!explored_create (&tid, 0, submit_and_be_refused, 0));
-  refused_from = creations;
+  refused_from = creations + 1; /* that thread itself */
   refused = 100;
+  must (!explored_create (&tid, 0, submit_and_be_refused, 0));
   poll_until_ended (3);
   start (3, 0, work);
   poll_until_ended (4);
