@@ -3236,6 +3236,8 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
   if (wishes->on_stop)
     {
       wishes->on_stop (wishes->userdata);
+      if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+        return; /* it forked */
       X_LOCK (pool->reqlock);
       --pool->nstopping;
       X_UNLOCK (pool->reqlock);
@@ -3262,8 +3264,9 @@ etp_wake_keeper_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
     eio_sys_set_event (&pool->keeper->wakeup);
 }
 
-/* The first that a thread does. Failure is no reason not to work. */
-static void
+/* The first that a thread does. Failure is no reason not to work. Returns 0 in
+ * a child that on_start made, whose requests these are not. */
+static int
 etp_begin_and_unlock (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
   X_GIVES (pool->reqlock)
 {
@@ -3286,6 +3289,7 @@ etp_begin_and_unlock (etp_pool *pool, etp_worker *w, etp_wishes *wishes)
   etp_use (pool);
   if (wishes->on_start)
     wishes->on_start (wishes->userdata);
+  return ecb_load_relaxed (pool->over) != ETP_INHERITED;
 }
 
 /* A new worker starts up to two more before it works: so many get to work
@@ -3300,7 +3304,8 @@ X_THREAD_PROC (eio__worker_proc)
 
   X_LOCK (pool->reqlock);
   etp_enlist_locked (pool, w);
-  etp_begin_and_unlock (pool, w, &wishes);
+  if (!etp_begin_and_unlock (pool, w, &wishes))
+    return 0;
 
   X_LOCK (pool->reqlock);
   while ((req = etp_take_locked (pool, w)))
@@ -3336,7 +3341,9 @@ X_THREAD_PROC (eio__worker_proc)
 static void
 etp_run_here (etp_pool *pool)
 {
-  etp_pool *crew = etp_crew (pool), *whose = 0, *using = eio__using;
+  etp_pool *crew = etp_crew (pool), *whose = 0;
+  etp_pool *using = eio__using;
+  etp_pool *worked = eio__working, *served = eio__serving;
   eio_req *req = 0;
   sigset_t saved;
   int had_pipe;
@@ -3359,12 +3366,16 @@ etp_run_here (etp_pool *pool)
     return;
 
   /* As in a worker, so that it ends alike: writing to a broken pipe is an
-   * error, and kills nobody. */
+   * error, and kills nobody; and a shutdown would wait for itself. */
   had_pipe = eio_sys_block_signals (&saved);
+  eio__working = crew;
+  eio__serving = whose;
   if (whose)
     etp_use (whose);
   if (!etp_run (pool, 0, req))
     whose = 0; /* this is a child */
+  eio__working = worked;
+  eio__serving = served;
   eio_sys_unblock_signals (&saved, had_pipe);
   if (ecb_load_relaxed (pool->over) != ETP_INHERITED)
     eio__using = using;
@@ -3732,7 +3743,8 @@ X_THREAD_PROC (eio__keeper_proc)
 
   X_LOCK (pool->reqlock);
   pool->keeper = w;
-  etp_begin_and_unlock (pool, w, &wishes);
+  if (!etp_begin_and_unlock (pool, w, &wishes))
+    return 0;
 
   X_LOCK (pool->reqlock);
   while (etp_await_round_locked (pool, w, rested))

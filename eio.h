@@ -657,9 +657,10 @@ int eio_flush (void);
  * timeout: seconds; < 0 or NaN: no limit.
  * Returns 0: eio_poll_fd's descriptor is closed, want_poll and done_poll are
  * forgotten, settings are kept, and eio_init begins anew; or -1 with errno
- * ETIMEDOUT, and the library goes on as before; EDEADLK in a callback or on a
- * worker; ENOMEM in a forked child that got none yet; EINVAL for an unknown
- * mode.  No other thread may use the library meanwhile.  [poll thread] */
+ * ETIMEDOUT, and the library goes on as before; EDEADLK in a callback, on a
+ * worker, or in a request that eio_poll executes; ENOMEM in a forked child that
+ * got none yet; EINVAL for an unknown mode.  No other thread may use the library
+ * meanwhile.  [poll thread] */
 enum {
   EIO_SHUTDOWN_DRAIN  = 0,
   EIO_SHUTDOWN_CANCEL = 1

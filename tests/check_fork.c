@@ -381,6 +381,54 @@ START_TEST (fork_may_come_from_a_worker)
 }
 END_TEST
 
+static void
+end_child (void *value)
+{
+  (void)value;
+  _exit (0);
+}
+
+/* The child returns to a thread that begins or ends, and ends with it, as it
+ * has nothing to do there. */
+static void
+fork_in_hook (void *userdata)
+{
+  static atomic_flag forked = ATOMIC_FLAG_INIT;
+  pthread_key_t key;
+  pid_t pid;
+
+  (void)userdata;
+  if (atomic_flag_test_and_set (&forked))
+    return;
+  pid = fork ();
+  if (pid)
+    {
+      childs_status = await_status (pid);
+      return;
+    }
+  begin_child ();
+  pthread_key_create (&key, end_child);
+  pthread_setspecific (key, &key);
+}
+
+static void
+be_the_parent (eio_req *req)
+{
+  if (getpid () != parent)
+    _exit (2);
+  req->result = 0;
+}
+
+START_TEST (fork_may_come_from_a_hook)
+{
+  eio_set_thread_hooks (_i ? 0 : fork_in_hook, _i ? fork_in_hook : 0, 0);
+  submit_parents (EIO_CUSTOM, 4, be_the_parent, parents_finish);
+  host_drain ();
+  stop_workers ();
+  await_childs_success ();
+}
+END_TEST
+
 static int
 fork_in_finish (eio_req *req)
 {
@@ -1006,6 +1054,7 @@ add_init (Suite *suite)
   tcase_add_test (tc, grandchild_works_after_init_in_it_alone);
   tcase_add_test (tc, fork_may_come_from_another_thread);
   tcase_add_test (tc, fork_may_come_from_a_worker);
+  tcase_add_loop_test (tc, fork_may_come_from_a_hook, 0, 2);
   tcase_add_test (tc, fork_may_come_from_a_finish_callback);
   tcase_add_test (tc, child_may_return_from_the_callback);
   tcase_add_test (tc, child_keeps_the_settings);

@@ -510,6 +510,28 @@ resubmit (eio_req *req)
   return 0;
 }
 
+static int said;
+
+static void
+shut_down (eio_req *req)
+{
+  (void)req;
+  said = eio_shutdown (EIO_SHUTDOWN_DRAIN, 10) ? errno : 0;
+}
+
+/* It would wait for the request that it is in. */
+START_TEST (custom_function_on_the_poll_thread_cannot_shut_down)
+{
+  fail_after (0);
+  eio_custom (shut_down, 0, count, 0);
+  while (eio_nreqs ())
+    eio_poll ();
+  ck_assert_int_eq (said, EDEADLK);
+  ck_assert_int_eq (finishes, 1);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 10), 0);
+}
+END_TEST
+
 START_TEST (resubmission_works_without_threads)
 {
   fail_after (0);
@@ -1496,6 +1518,7 @@ add_no_thread (Suite *suite)
   tcase_add_test (tc, cancelled_requests_do_not_execute_without_threads);
   tcase_add_test (tc, custom_function_on_the_poll_thread_may_submit);
   tcase_add_test (tc, custom_function_on_the_poll_thread_may_lower_the_limit);
+  tcase_add_test (tc, custom_function_on_the_poll_thread_cannot_shut_down);
   tcase_add_test (tc, resubmission_works_without_threads);
   tcase_add_test (tc, files_are_read_without_threads);
   tcase_add_test (tc, broken_pipe_is_an_error_without_threads);
