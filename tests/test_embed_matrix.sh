@@ -297,10 +297,21 @@ END
 # The matrix.  To be quick, most combinations are checked for warnings only;
 # code, optimised, is made of the oldest and the newest standard.
 
+# The C library of a compiler: glibc's version, or the name of the macro.
+libc ()
+{
+  printf '#include <features.h>\n__GLIBC__\n' | $1 -E -P - 2>/dev/null |
+    tail -n 1
+}
+
+# What was configured is true of $CC's.
 others=
 for cc in gcc clang
 do
-  [ "$cc" = "$CC" ] || ! command -v $cc >/dev/null || others="$others $cc"
+  if [ "$cc" != "$CC" ] && [ "$(libc $cc)" = "$(libc "$CC")" ]
+  then
+    others="$others $cc"
+  fi
 done
 
 # variant NAME DEFINITION...

@@ -24,12 +24,13 @@ seconds=${EIO_FUZZ_SECONDS:-5}
 corpus=${EIO_FUZZ_CORPUS:-$tmp}
 failed=0 built='' link=''
 
-case $(uname -s) in
-  Linux) ;;
-  *)
-    echo "skipped: the shadow is made of Linux's system calls"
-    exit 77 ;;
-esac
+# shellcheck disable=SC2086
+if ! printf '#include <features.h>\n#ifndef __GLIBC__\n#error\n#endif\n' |
+  $CC -E - >/dev/null 2>&1 || [ "$(uname -s)" != Linux ]
+then
+  echo "skipped: the shadow is made of Linux's system calls, by glibc"
+  exit 77
+fi
 
 # Of the machine that a compiler makes programs for, the processor.
 processor ()
