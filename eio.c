@@ -10263,6 +10263,7 @@ eio__forget_all (etp_pool *pool)
   memset (first, 0, sizeof *first);
   kept.want_poll = kept.done_poll = 0;
   etp_begin_life (first, &kept);
+  first->pid = 0;
   first->older = older;
   first->spare = older ? 0 : &eio__second_pool;
   eio__first_pool.atfork_set = atfork_set;

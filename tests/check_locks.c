@@ -1443,6 +1443,53 @@ START_TEST (children_begin_without_them)
 }
 END_TEST
 
+static int keepers_childs_status = -1;
+
+static void
+end_child (void *value)
+{
+  (void)value;
+  _exit (0);
+}
+
+/* The child ends with its only thread. */
+static void
+fork_in_keeper (void *userdata)
+{
+  pthread_key_t key;
+  pid_t pid = fork ();
+  int status;
+
+  (void)userdata;
+  if (!pid)
+    {
+      begin_child ();
+      pthread_key_create (&key, end_child);
+      pthread_setspecific (key, &key);
+      return;
+    }
+  waitpid (pid, &status, 0);
+  ecb_store_release (keepers_childs_status, status);
+}
+
+START_TEST (keepers_child_keeps_nothing)
+{
+  probe p;
+
+  eio_set_parallel (1);
+  eio_nop (0, 0, 0);
+  host_drain ();
+  eio_set_thread_hooks (fork_in_keeper, 0, 0);
+  hold ();
+  submit_flock (&p);
+  wait_until (tries > 1);
+  ck_assert_int_eq (ecb_load_acquire (keepers_childs_status), 0);
+  release ();
+  host_drain ();
+  assert_done (&p);
+}
+END_TEST
+
 /*****************************************************************************
  * Without a thread                                                          *
  *****************************************************************************/
@@ -1633,6 +1680,7 @@ main (void)
   tcase_add_test (tc, everything_may_happen_at_once);
   tcase_add_test (tc, another_life_takes_guests_over);
   tcase_add_test (tc, children_begin_without_them);
+  tcase_add_test (tc, keepers_child_keeps_nothing);
 
   tc = add_case (suite, "no thread", 60, setup, stop_workers);
   tcase_add_loop_test (tc, workers_try_again_where_no_keeper_can_be_had,

@@ -877,6 +877,8 @@ starve_in_child (eio_pool *pool)
   need (eio_flush () == -1 && errno == EAGAIN);
   need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == -1 && errno == ENOMEM);
   need (eio_pool_new_shared (0, 0, 0, 0) == 0 && errno == ENOMEM);
+  starve (3, ALL_FROM); /* that one pool, and not the one with its workers */
+  need (eio_pool_new_shared (0, 0, 0, 0) == 0 && errno == ENOMEM);
   need (!pool || (eio_pool_free (pool) == -1 && errno == EBUSY));
   need (wanted == 1 && unwanted == 0 && !*order);
 }
@@ -886,6 +888,11 @@ static void
 recover_in_child (eio_pool *pool)
 {
   stop_starving ();
+  if (!pool)
+    {
+      wanted = unwanted = 0;
+      need (eio_init (want, unwant) == 0 && wanted == 1);
+    }
   eio_pool_use (pool);
   need (eio_nreqs () == 3 && eio_get_max_idle () == 7);
   need (eio_get_max_poll_reqs () == 1);
