@@ -3341,8 +3341,7 @@ X_THREAD_PROC (eio__worker_proc)
 static void
 etp_run_here (etp_pool *pool)
 {
-  etp_pool *crew = etp_crew (pool), *whose = 0;
-  etp_pool *using = eio__using;
+  etp_pool *crew = etp_crew (pool), *whose = 0, *using = eio__using;
   etp_pool *worked = eio__working, *served = eio__serving;
   eio_req *req = 0;
   sigset_t saved;
@@ -8266,7 +8265,7 @@ eio__resolve_types (const eio_req *req, eio__listing *l, int dirfd)
         {
           if (EIO_CANCELLED (req))
             return eio__fail (ECANCELED);
-          res = eio_sys_stat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
+          res = fstatat (dirfd, name, &st, AT_SYMLINK_NOFOLLOW);
         }
       while (res && errno == EINTR);
 
@@ -9071,11 +9070,7 @@ eio__end_move (eio__mover *m)
     }
   if (sync && eio__sync_fd (m->to.dirfd))
     return -1;
-  do
-    res = eio_sys_stat (m->from.dirfd, m->from.name, &now,
-                        AT_SYMLINK_NOFOLLOW);
-  while (res && errno == EINTR);
-  if (res)
+  if (eio_sys_stat (m->from.dirfd, m->from.name, &now, AT_SYMLINK_NOFOLLOW))
     return errno == ENOENT ? 0 : -1;
   if (eio__is_same_file (&now, &m->st)
       && eio__unlink_name (m->from.dirfd, m->from.name))

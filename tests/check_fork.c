@@ -381,20 +381,12 @@ START_TEST (fork_may_come_from_a_worker)
 }
 END_TEST
 
-static void
-end_child (void *value)
-{
-  (void)value;
-  _exit (0);
-}
-
 /* The child returns to a thread that begins or ends, and ends with it, as it
  * has nothing to do there. */
 static void
 fork_in_hook (void *userdata)
 {
   static atomic_flag forked = ATOMIC_FLAG_INIT;
-  pthread_key_t key;
   pid_t pid;
 
   (void)userdata;
@@ -407,8 +399,7 @@ fork_in_hook (void *userdata)
       return;
     }
   begin_child ();
-  pthread_key_create (&key, end_child);
-  pthread_setspecific (key, &key);
+  end_with_thread ();
 }
 
 static void

@@ -1445,18 +1445,10 @@ END_TEST
 
 static int keepers_childs_status = -1;
 
-static void
-end_child (void *value)
-{
-  (void)value;
-  _exit (0);
-}
-
 /* The child ends with its only thread. */
 static void
 fork_in_keeper (void *userdata)
 {
-  pthread_key_t key;
   pid_t pid = fork ();
   int status;
 
@@ -1464,8 +1456,7 @@ fork_in_keeper (void *userdata)
   if (!pid)
     {
       begin_child ();
-      pthread_key_create (&key, end_child);
-      pthread_setspecific (key, &key);
+      end_with_thread ();
       return;
     }
   waitpid (pid, &status, 0);

@@ -230,6 +230,22 @@ begin_child (void)
   finishes = 0;
 }
 
+static void
+end_process (void *value)
+{
+  (void)value;
+  _exit (0);
+}
+
+void
+end_with_thread (void)
+{
+  pthread_key_t key;
+
+  pthread_key_create (&key, end_process);
+  pthread_setspecific (key, &key);
+}
+
 void
 expect_success (pid_t pid)
 {

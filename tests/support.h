@@ -133,6 +133,9 @@ int count (eio_req *req);
 /* Gives a child 20 seconds, whatever thread forked it, and a new count. */
 void begin_child (void);
 
+/* Ends a child, well, when the calling thread, its only one, ends. */
+void end_with_thread (void);
+
 /* Waits for a child, which has to have ended well. */
 void expect_success (pid_t pid);
 
