@@ -309,7 +309,7 @@ END_TEST
  * is dropped by the second eio_init. */
 START_TEST (descriptor_that_was_closed_is_let_alone)
 {
-  static eio_req *group;
+  static eio_req *volatile group; /* valgrind finds it here */
   int fd = eio_poll_fd (), file, status;
   pid_t pid = fork ();
 
