@@ -189,7 +189,8 @@ done
 if wanted races || wanted valgrind || wanted fuzzing || wanted orders ||
   wanted soak
 then
-  BUILD=$tmp/build show 1 suite scripts/test.sh --disable-shared
+  BUILD=$tmp/build EIO_OWN_FLAGS=no show 1 suite scripts/test.sh \
+    --disable-shared
 fi
 if wanted soak
 then

@@ -30,6 +30,12 @@ suite ()
   env "BUILD=$tmp/$name" "${variables[@]}" scripts/test.sh "${@:2}"
 }
 
+# flags CONFIGURE-ARGUMENT...: all tests that these make a difference to.
+flags ()
+{
+  suite EIO_OWN_FLAGS=no -- "$@"
+}
+
 # Where there is no Check to install, it is made of Debian's source, which is
 # taken by lists of our own: those of the machine stay as they are.
 check_source ()
@@ -111,22 +117,22 @@ platform_gcc ()
 
 platform_clang ()
 {
-  need clang && suite -- CC=clang CXX=clang++
+  need clang && flags CC=clang CXX=clang++
 }
 
 platform_O0 ()
 {
-  suite -- --disable-shared CFLAGS=-O0 CXXFLAGS=-O0
+  flags --disable-shared CFLAGS=-O0 CXXFLAGS=-O0
 }
 
 platform_lto ()
 {
-  suite -- --disable-shared CFLAGS='-O3 -flto' CXXFLAGS='-O3 -flto'
+  flags --disable-shared CFLAGS='-O3 -flto' CXXFLAGS='-O3 -flto'
 }
 
 platform_ndebug ()
 {
-  suite -- --disable-shared CPPFLAGS=-DNDEBUG
+  flags --disable-shared CPPFLAGS=-DNDEBUG
 }
 
 # Each HAVE_ name off that libeio.m4 looks for.  All is built; what else there
