@@ -2069,6 +2069,27 @@ START_TEST (all_calls_fail_from_then_on)
 }
 END_TEST
 
+/* Opening a directory over a network may take long. */
+START_TEST (interrupted_opens_are_repeated)
+{
+  int n;
+
+  target = go_elsewhere ();
+  make_small_tree ("ref");
+  for (n = 1; n == 1 || fault.fired; ++n)
+    {
+      begin_anew ();
+      arm_only ("openat", n, EINTR, 0);
+      run (begin (_i, 1));
+      fault.at = 0;
+      ck_assert_int_eq (got.result, 0);
+      check_outcome (_i, 0);
+    }
+  ck_assert_int_gt (n, 5);
+  close (target);
+}
+END_TEST
+
 START_TEST (each_call_fails_without_types)
 {
   target = go_elsewhere ();
@@ -2077,6 +2098,79 @@ START_TEST (each_call_fails_without_types)
   fail_each (_i, EIO, 0);
   told_type = -1;
   close (target);
+}
+END_TEST
+
+/* As when two jobs have opened a directory from below. */
+START_TEST (descriptors_of_the_slower_job_are_closed)
+{
+  eio__tree tree;
+  eio__treedir dir;
+  eio__treefds first, second;
+  int i, fds = count_fds ();
+
+  memset (&tree, 0, sizeof tree);
+  memset (&dir, 0, sizeof dir);
+  tree.root = &dir;
+  dir.fds = eio__tree_no_fds;
+  for (i = 0; i < 2; ++i)
+    {
+      first.at[i] = dup (base);
+      second.at[i] = dup (base);
+    }
+  eio__tree_give_fds (&tree, &dir, &first);
+  eio__tree_give_fds (&tree, &dir, &second);
+  ck_assert_int_lt (first.at[0], 0);
+  ck_assert_int_lt (second.at[1], 0);
+  ck_assert_uint_eq (tree.ngarbage, 2);
+  for (i = 0; i < 2; ++i)
+    {
+      ck_assert_int_eq (close (tree.garbage[i]), 0);
+      ck_assert_int_eq (close (dir.fds.at[i]), 0);
+    }
+  ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* What is not the same in each of this, is not what was copied. */
+START_TEST (marks_differ_in_all_that_makes_a_file)
+{
+  static const eio__treeid in = { 1, 2 };
+  static const eio__treeid others[] = { { 1, 3 }, { 3, 2 } };
+  struct stat st, sts[9];
+  uint64_t mark;
+  int i;
+
+  ck_assert_int_eq (fstatat (base, ".", &st, 0), 0);
+  st.st_mode = S_IFREG | 0600;
+  for (i = 0; i < LENGTH (sts); ++i)
+    sts[i] = st;
+  ++sts[0].st_dev;
+  ++sts[1].st_ino;
+  sts[2].st_mode ^= 0100;
+  sts[3].st_mode ^= S_IFREG ^ S_IFIFO;
+  ++sts[4].st_size;
+  ++sts[5].st_uid;
+  ++sts[6].st_gid;
+  ++sts[7].st_mtim.tv_sec;
+  sts[8].st_mtim.tv_nsec ^= 1;
+
+  mark = eio__tree_mark (&in, "ab", &st, 0);
+  ck_assert (mark == eio__tree_mark (&in, "ab", &st, 0));
+  ck_assert (mark != eio__tree_mark (&in, "ac", &st, 0));
+  for (i = 0; i < LENGTH (others); ++i)
+    ck_assert (mark != eio__tree_mark (&others[i], "ab", &st, 0));
+  for (i = 0; i < LENGTH (sts); ++i)
+    ck_assert_msg (mark != eio__tree_mark (&in, "ab", &sts[i], 0), "%d", i);
+
+  /* A name that is removed changes the status of one that has several. */
+  mark = eio__tree_mark (&in, "ab", &st, 1);
+  ++st.st_ctim.tv_sec;
+  ck_assert (mark == eio__tree_mark (&in, "ab", &st, 1));
+  st.st_ctim = st.st_mtim;
+  mark = eio__tree_mark (&in, "ab", &st, 0);
+  ++st.st_ctim.tv_nsec;
+  ck_assert (mark != eio__tree_mark (&in, "ab", &st, 0));
 }
 END_TEST
 
@@ -3446,7 +3540,10 @@ main (void)
   tc = add_case (suite, "calls", 120, start, stop_workers);
   tcase_add_loop_test (tc, each_call_fails, 0, 4 * LENGTH (fail_errors));
   tcase_add_loop_test (tc, all_calls_fail_from_then_on, 0, 8);
+  tcase_add_loop_test (tc, interrupted_opens_are_repeated, 0, 4);
   tcase_add_loop_test (tc, each_call_fails_without_types, 0, 4);
+  tcase_add_test (tc, descriptors_of_the_slower_job_are_closed);
+  tcase_add_test (tc, marks_differ_in_all_that_makes_a_file);
   tcase_add_test (tc, each_look_at_a_directory_fails);
   tcase_add_loop_test (tc, others_act, 0, 4 * LENGTH (acts));
   tcase_add_test (tc, other_ways_are_found);
