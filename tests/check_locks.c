@@ -1528,6 +1528,22 @@ START_TEST (workers_try_again_where_no_keeper_can_be_had)
 }
 END_TEST
 
+START_TEST (tries_without_a_keeper_are_few)
+{
+  probe p;
+  double begin = now ();
+
+  refused = NO_KEEPER;
+  hold ();
+  submit_flock (&p);
+  wait_until (tries > 20);
+  ck_assert (now () - begin >= 0.018); /* a thousandth between two */
+  release ();
+  host_drain ();
+  assert_done (&p);
+}
+END_TEST
+
 START_TEST (eio_poll_tries_again_where_no_thread_can_be_had)
 {
   refused = NO_THREAD;
@@ -1676,6 +1692,7 @@ main (void)
   tc = add_case (suite, "no thread", 60, setup, stop_workers);
   tcase_add_loop_test (tc, workers_try_again_where_no_keeper_can_be_had,
                        NO_KEEPER, NO_MEMORY + 1);
+  tcase_add_test (tc, tries_without_a_keeper_are_few);
   tcase_add_test (tc, eio_poll_tries_again_where_no_thread_can_be_had);
   tcase_add_test (tc, locks_end_without_a_keeper);
   tcase_add_test (tc, a_keeper_is_had_later);

@@ -344,6 +344,30 @@ START_TEST (time_may_be_over)
 }
 END_TEST
 
+static int
+count_slowly (eio_req *req)
+{
+  nap (10);
+  return count (req);
+}
+
+/* What eio_poll may take does not count where there is less. */
+START_TEST (time_may_be_over_among_results)
+{
+  int i;
+
+  eio_set_max_poll_time (_i ? 100 : 0);
+  for (i = 0; i < 100; ++i)
+    eio_nop (0, count_slowly, 0);
+  wait_until (eio_npending () == 100);
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, 0.05), -1);
+  ck_assert_int_eq (errno, ETIMEDOUT);
+  ck_assert_int_lt (finishes, 20);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+  ck_assert_int_eq (finishes, 100);
+}
+END_TEST
+
 static pthread_key_t key;
 
 /* A thread is still there in what it does at its very end. */
@@ -886,6 +910,7 @@ main (int argc, char **argv)
   tcase_add_test (tc, cancelling_ends_what_would_go_on_for_ever);
   tcase_add_test (tc, cancelling_includes_what_callbacks_submit);
   tcase_add_test (tc, cancelled_requests_leave_no_descriptor);
+  tcase_add_loop_test (tc, time_may_be_over_among_results, 0, 2);
   tcase_add_loop_test (tc, time_may_be_over, 0, 2);
   tcase_add_test (tc, threads_that_end_are_waited_for);
   tcase_add_loop_test (tc, workers_of_earlier_lives_are_waited_for, 0, 2);
