@@ -2135,14 +2135,16 @@ eio__tree_finish (eio_req *grp)
 static void
 eio__tree_free (eio__tree *tree)
 {
+  eio__treebatch *batch;
   unsigned int i;
 
-  while (tree->batches)
-    eio__tree_free_batch (tree, tree->batches);
-  while (tree->spares)
+  while ((batch = tree->batches))
     {
-      eio__treebatch *batch = tree->spares;
-
+      tree->batches = batch->after;
+      eio__tree_free_memory (batch);
+    }
+  while ((batch = tree->spares))
+    {
       tree->spares = batch->next;
       eio__tree_free_memory (batch);
     }

@@ -169,7 +169,7 @@ check_read (const eio_req *req)
   const unsigned char *bytes = req->ptr2;
   off_t left = FILE_SIZE - req->offs;
   off_t size = (off_t)req->size < left ? (off_t)req->size : left;
-  ck_assert_int_eq (req->result, size);
+  always (req->result == size);
   for (off_t i = 0; i < size; ++i)
     if (bytes[i] != (req->offs + i) % 251)
       ck_abort_msg ("byte %ld", (long)(req->offs + i));
@@ -182,8 +182,8 @@ check_outcome (const eio_req *req)
     check_read (req);
   if (req->type != EIO_CUSTOM)
     return;
-  ck_assert_int_eq (req->result, result_of (req));
-  ck_assert_int_eq (req->errorno, req->result == -1 ? EDOM : 0);
+  always (req->result == result_of (req));
+  always (req->errorno == (req->result == -1 ? EDOM : 0));
 }
 
 static int
@@ -220,11 +220,11 @@ static int
 finish (eio_req *req)
 {
   item *it = req->data;
-  ck_assert_int_eq (it->cancelled, 0);
-  ck_assert_int_eq (it->destroyed, 0);
-  ck_assert_int_eq (it->closed, 0);
-  ck_assert_int_eq (++it->finished, it->finishes);
-  ck_assert_int_eq (it->executed, it->executions);
+  always (it->cancelled == 0);
+  always (it->destroyed == 0);
+  always (it->closed == 0);
+  always (++it->finished == it->finishes);
+  always (it->executed == it->executions);
   it->closed = 1;
   check_outcome (req);
   if (it->again)
@@ -236,9 +236,9 @@ static void
 destroy (eio_req *req)
 {
   item *it = req->data;
-  ck_assert_int_eq (it->destroyed++, 0);
+  always (!it->destroyed++);
   if (req->type == EIO_GROUP)
-    ck_assert_int_eq (has_live_member (it), 0);
+    always (!has_live_member (it));
   it->req = 0;
   free (req);
 }
@@ -247,10 +247,10 @@ static int
 finish_group (eio_req *req)
 {
   item *it = req->data;
-  ck_assert_uint_eq (req->size, 0);
-  ck_assert_int_eq (has_live_member (it), 0);
+  always (req->size == 0);
+  always (!has_live_member (it));
   /* A feeder that still had to be called would be forgotten. */
-  ck_assert_int_eq (it->feeding && req->int2 > 0, 0);
+  always (!(it->feeding && req->int2 > 0));
   return finish (req);
 }
 
@@ -262,7 +262,7 @@ static void
 fill_request (item *it, int type, unsigned int salt)
 {
   eio_req *req = calloc (1, sizeof *req);
-  ck_assert_ptr_nonnull (req);
+  always (req);
   it->req = req;
   it->salt = salt;
   it->finishes = 1;
@@ -334,11 +334,11 @@ feed (eio_req *req)
 {
   item *it = req->data;
   int n = 1 + (int)random_below (3);
-  ck_assert_int_eq (it->cancelled, 0);
-  ck_assert_int_eq (it->feeding, 1);
-  ck_assert_int_eq (it->closed, 0);
-  ck_assert_int_gt (req->int2, 0);
-  ck_assert_uint_lt (req->size, (size_t)req->int2);
+  always (it->cancelled == 0);
+  always (it->feeding == 1);
+  always (it->closed == 0);
+  always (req->int2 > 0);
+  always (req->size < (size_t)req->int2);
   if (it->to_feed <= 0 || nitems > MAX_ITEMS - 10)
     {
       it->feeding = 0; /* adds nothing, so it is removed */
@@ -430,7 +430,7 @@ static void
 lower_limit (int n)
 {
   eio_set_max_parallel ((unsigned int)n);
-  ck_assert_uint_le (eio_nthreads (), n);
+  always ((int)eio_nthreads () <= n);
   if (allowed > n)
     allowed = n;
 }
@@ -488,12 +488,12 @@ fork_child (void)
 {
   int status;
   pid_t pid = fork ();
-  ck_assert_int_ge (pid, 0);
+  always (pid >= 0);
   if (!pid)
     be_child ();
   while (waitpid (pid, &status, 0) < 0)
-    ck_assert_int_eq (errno, EINTR);
-  ck_assert_int_eq (status, 0);
+    always (errno == EINTR);
+  always (status == 0);
 }
 
 /* One step of the program that uses the library. */
@@ -532,13 +532,13 @@ checked_poll (void)
   --depth;
   if (result == -1)
     {
-      ck_assert_int_eq (errno, EAGAIN);
-      ck_assert_int_eq (host_wants () - host_dones (), 1);
-      ck_assert_int_eq (host_wait (0), 1);
+      always (errno == EAGAIN);
+      always (host_wants () - host_dones () == 1);
+      always (host_wait (0) == 1);
     }
   else
-    ck_assert_int_eq (result, last_value);
-  ck_assert_uint_le (eio_nthreads (), allowed);
+    always (result == last_value);
+  always ((int)eio_nthreads () <= allowed);
 }
 
 /* Fills what it submits from an array of its own. */
@@ -560,16 +560,16 @@ submit_foreign (void *arg)
 static void
 check_end (const item *it)
 {
-  ck_assert_int_eq (it->destroyed, 1);
+  always (it->destroyed == 1);
   if (it->cancelled)
     {
-      ck_assert_int_lt (it->finished, it->finishes);
-      ck_assert_int_le (it->executed, it->executions);
+      always (it->finished < it->finishes);
+      always (it->executed <= it->executions);
     }
   else
     {
-      ck_assert_int_eq (it->finished, it->finishes);
-      ck_assert_int_eq (it->executed, it->executions);
+      always (it->finished == it->finishes);
+      always (it->executed == it->executions);
     }
 }
 
@@ -589,13 +589,13 @@ settle (void)
         fork_child ();
     }
   lower_limit (0);
-  ck_assert_int_eq (host_wait (0), 0);
-  ck_assert_int_eq (host_wants (), host_dones ());
-  ck_assert_uint_eq (eio_nready (), 0);
-  ck_assert_uint_eq (eio_npending (), 0);
-  ck_assert_uint_eq (eio_nthreads (), 0);
-  ck_assert_int_eq (exceeded, 0);
-  ck_assert_int_eq (executing, 0);
+  always (host_wait (0) == 0);
+  always (host_wants () == host_dones ());
+  always (eio_nready () == 0);
+  always (eio_npending () == 0);
+  always (eio_nthreads () == 0);
+  always (exceeded == 0);
+  always (executing == 0);
 }
 
 /* Checks all items of a round; returns how many. */

@@ -175,6 +175,14 @@ int advice_is_taken (void);
  * aborts there. */
 int child_may_start_threads (void);
 
+/* For what is asserted millions of times: Check writes down every assertion of
+ * its own. */
+#define always(expr) \
+  do { \
+    if (!(expr)) \
+      ck_abort_msg ("not %s", #expr); \
+  } while (0)
+
 /* Waits, at most 10 s, until the expression holds; aborts if it never does.
  * For what the library does on threads of its own, without an event. */
 #define wait_until(expr) \
@@ -182,7 +190,8 @@ int child_may_start_threads (void);
     int tries_ = 0; \
     while (!(expr)) \
       { \
-        ck_assert_msg (++tries_ < 10000, "never: %s", #expr); \
+        if (++tries_ == 10000) \
+          ck_abort_msg ("never: %s", #expr); \
         nap (1); \
       } \
   } while (0)
