@@ -1490,6 +1490,7 @@ START_TEST (a_directory_of_a_bad_request_is_closed)
 
   gives (0, submit ((eio_req){ .type = EIO_CLOSEDIR, .wd = EIO_INVALID_WD,
                                .int3 = (long)dir }));
+  ck_assert_int_eq (got.int3, 0); /* there is none any more */
   ck_assert_int_eq (count_fds (), fds - 1);
 }
 END_TEST
@@ -2022,6 +2023,27 @@ shrink_large (void)
 }
 
 static void
+get_stuck_or_not (void)
+{
+  stuck ^= 1;
+}
+
+/* As some file systems do: in the middle, the kernel says that this is all. */
+START_TEST (copies_go_on_by_hand)
+{
+  make_large ("large");
+  refuse_ways (1);
+  most = 70000;
+  event = get_stuck_or_not;
+  event_at[C_sendfile] = 2;
+  event_at[C_pread] = 1;
+  gives (0, eio_copy ("large", "new", 0, KEEP));
+  ck_assert_int_ge (calls_of (C_sendfile), 2);
+  expect_large ("new", LARGE);
+}
+END_TEST
+
+static void
 grow_large (void)
 {
   int fd = open ("large", O_WRONLY | O_APPEND);
@@ -2322,6 +2344,22 @@ START_TEST (progress_begins_anew)
   gives (0, submit (req));
   eio_get_progress (&got, &progress);
   ck_assert_uint_eq (progress.bytes_done + progress.bytes_total, 0);
+}
+END_TEST
+
+/* Those before data and between them. */
+START_TEST (holes_count_as_progress)
+{
+  struct eio_progress progress;
+  int fd = open ("sparse", O_RDWR | O_CREAT, 0600);
+
+  ck_assert_int_eq (pwrite (fd, "x", 1, 10 << 20), 1);
+  ck_assert_int_eq (pwrite (fd, "x", 1, 20 << 20), 1);
+  close (fd);
+  gives (0, eio_copy ("sparse", "new", 0, KEEP));
+  eio_get_progress (&got, &progress);
+  ck_assert_uint_eq (progress.bytes_done, (20 << 20) + 1);
+  ck_assert_uint_eq (progress.bytes_total, (20 << 20) + 1);
 }
 END_TEST
 
@@ -2946,6 +2984,7 @@ add_copying (TCase *tc)
   tcase_add_loop_test (tc, attributes_are_copied_as_far_as_they_can, 0, 5);
   tcase_add_test (tc, copies_give_no_rights_to_others);
   tcase_add_loop_test (tc, holes_stay_holes, 0, 3);
+  tcase_add_test (tc, copies_go_on_by_hand);
   tcase_add_loop_test (tc, sources_may_change_meanwhile, 0, 4);
   tcase_add_test (tc, sources_may_become_shorter_than_their_last_hole);
   tcase_add_test (tc, sources_may_grow_behind_their_last_hole);
@@ -2956,6 +2995,7 @@ add_copying (TCase *tc)
   tcase_add_test (tc, copies_stop_when_cancelled);
   tcase_add_test (tc, requests_tell_how_far_they_are);
   tcase_add_test (tc, progress_begins_anew);
+  tcase_add_test (tc, holes_count_as_progress);
   tcase_add_test (tc, descriptors_are_copied_at_once);
   tcase_add_test (tc, holes_are_not_counted);
   tcase_add_loop_test (tc, moves_are_renames, 0, 2);
