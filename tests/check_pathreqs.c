@@ -2043,6 +2043,23 @@ START_TEST (copies_go_on_by_hand)
 }
 END_TEST
 
+/* Not by hand once more, where the kernel has moved something. */
+START_TEST (end_of_a_file_is_believed)
+{
+  int in, out;
+
+  make_large ("large");
+  in = open ("large", O_RDONLY);
+  out = open ("new", O_WRONLY | O_CREAT, 0600);
+  gives (LARGE, eio_sendfile (out, in, 0, LARGE + 1, KEEP));
+  ck_assert_int_eq (calls_of (C_sendfile), 2);
+  ck_assert_int_eq (calls_of (C_pread), 0);
+  close (in);
+  close (out);
+  expect_large ("new", LARGE);
+}
+END_TEST
+
 static void
 grow_large (void)
 {
@@ -2985,6 +3002,7 @@ add_copying (TCase *tc)
   tcase_add_test (tc, copies_give_no_rights_to_others);
   tcase_add_loop_test (tc, holes_stay_holes, 0, 3);
   tcase_add_test (tc, copies_go_on_by_hand);
+  tcase_add_test (tc, end_of_a_file_is_believed);
   tcase_add_loop_test (tc, sources_may_change_meanwhile, 0, 4);
   tcase_add_test (tc, sources_may_become_shorter_than_their_last_hole);
   tcase_add_test (tc, sources_may_grow_behind_their_last_hole);
