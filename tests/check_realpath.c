@@ -611,6 +611,26 @@ expect_long (const char *path, eio_req *req)
     }
 }
 
+/* Names with which the path fits just so, or not. */
+static void
+fill_buffer (const char *path)
+{
+  static char sub[2 * PATH_BUF];
+  size_t len = strlen (path) + 1, n;
+
+  for (n = PATH_BUF - 3; n < PATH_BUF + 3; ++n)
+    if (n > len && n - len <= 255)
+      {
+        memcpy (sub, path, len - 1);
+        sub[len - 1] = '/';
+        memset (sub + len, 'x', n - len);
+        sub[n] = 0;
+        ck_assert_int_eq (mkdir (sub + len, 0777), 0);
+        expect_long (sub, eio_realpath (sub + len, KEEP));
+        ck_assert_int_eq (rmdir (sub + len), 0);
+      }
+}
+
 static void
 check_deep_cwd (const char *path)
 {
@@ -620,6 +640,7 @@ check_deep_cwd (const char *path)
   if (strlen (path) < PATH_MAX)
     expect_long (path, eio_realpath (path, KEEP));
 
+  fill_buffer (path);
   snprintf (sub, sizeof sub, "%s/sub", path);
   ck_assert_int_eq (mkdir ("sub", 0777), 0);
   ck_assert_int_eq (symlink ("sub", "link"), 0);
