@@ -4023,7 +4023,8 @@ etp_is_worker_locked (etp_pool *pool) X_NEEDS (pool->reqlock)
 }
 
 /* Workers that wait, in custom requests, for others to leave do not wait for
- * each other: the one that finds that only they are left releases them all. */
+ * each other: the one that finds that only they are left releases them all.
+ * Who has set the limit has woken those that wait. */
 static void
 etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
   X_NEEDS (pool->reqlock)
@@ -4031,12 +4032,7 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
   int self = etp_is_worker_locked (pool);
   unsigned nreleases = pool->nreleases;
 
-  if (self)
-    {
-      ++pool->nblocked;
-      X_COND_BROADCAST (pool->left);
-    }
-
+  pool->nblocked += (unsigned)self;
   while (pool->limit <= nthreads && pool->nworkers > nthreads)
     {
       if (self && pool->nworkers <= pool->nblocked)
@@ -4045,7 +4041,6 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
         break;
       X_COND_WAIT (pool->left, pool->reqlock);
     }
-
   pool->nblocked -= (unsigned)self;
 }
 
