@@ -143,17 +143,15 @@ part_races ()
 # to the system on purpose, and one that is about time.
 part_valgrind ()
 {
-  local test
-  for test in "$rooms"/check_*
-  do
-    case ${test##*/} in
-      *.* | check_memory | check_io | check_readdir) continue ;;
-    esac
-    show 1 "$(basename "$test"), valgrind" env CK_DEFAULT_TIMEOUT=1800 \
-      EIO_STRESS_SECONDS=20 valgrind -q --error-exitcode=9 --leak-check=full \
+  banner valgrind
+  find "$rooms" -name 'check_*' -type f ! -name '*.*' ! -name check_memory \
+    ! -name check_io ! -name check_readdir -printf '%f\n' | sort |
+    CK_DEFAULT_TIMEOUT=1800 EIO_STRESS_SECONDS=20 \
+      xargs -P "$(nproc)" -I '{}' bash -c '
+        attempt "$1, valgrind" "${@:3}" "$2/$1"' - '{}' "$rooms" valgrind -q \
+      --error-exitcode=9 --leak-check=full \
       --errors-for-leak-kinds=definite,indirect \
-      --show-leak-kinds=definite,indirect "$test"
-  done
+      --show-leak-kinds=definite,indirect
 }
 
 part_fuzzing ()
