@@ -40,8 +40,8 @@ want_poll (void)
     die ("want_poll twice");
   if (write (fds[1], "w", 1) != 1)
     die ("write");
-  ++wants;
   atomic_fetch_sub (&inside, 1);
+  ++wants; /* the last: who has seen it may begin anew */
 }
 
 static void
