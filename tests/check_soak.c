@@ -501,7 +501,7 @@ typedef struct
 static void
 go_on (int generations, int to)
 {
-  report r;
+  static report r;
   int i;
 
   for (i = 0; i < generations; ++i)
