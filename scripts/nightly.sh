@@ -86,8 +86,15 @@ room ()
   show 4 "$*" env "${@:2}" "$rooms/check_$1"
 }
 
-# many NAME COMMAND...: the racing tests, each by COMMAND, again and again, some
-# at a time.
+# each N COMMAND...: the tests that standard input names, each by COMMAND, N at a
+# time.  A name may be followed by a comma, and more.
+each ()
+{
+  xargs -P "$1" -d '\n' -I '{}' bash -c '
+    attempt "$1" "${@:3}" "$2/check_${1%%,*}"' - '{}' "$rooms" "${@:2}"
+}
+
+# many NAME COMMAND...: the racing tests, each by COMMAND, again and again.
 many ()
 {
   local i
@@ -97,8 +104,7 @@ many ()
     # shellcheck disable=SC2086 # a list
     printf "%s, $1, round $i\n" $racing
   done |
-    xargs -P $((2 * $(nproc))) -d '\n' -I '{}' bash -c '
-      attempt "$1" "${@:3}" "$2/check_${1%%,*}"' - '{}' "$rooms" "${@:2}"
+    each $((2 * $(nproc))) "${@:2}"
 }
 
 part_ci ()
@@ -147,11 +153,9 @@ part_valgrind ()
   banner valgrind
   find "$rooms" -name 'check_*' -type f ! -name '*.*' ! -name check_memory \
     ! -name check_io ! -name check_readdir ! -name check_limits \
-    -printf '%f\n' | sort |
-    CK_DEFAULT_TIMEOUT=1800 EIO_STRESS_SECONDS=20 \
-      xargs -P "$(nproc)" -I '{}' bash -c '
-        attempt "$1, valgrind" "${@:3}" "$2/$1"' - '{}' "$rooms" valgrind -q \
-      --error-exitcode=9 --leak-check=full \
+    -printf '%f, valgrind\n' | sed 's/check_//' | sort |
+    CK_DEFAULT_TIMEOUT=1800 EIO_STRESS_SECONDS=20 each "$(nproc)" \
+      valgrind -q --error-exitcode=9 --leak-check=full \
       --errors-for-leak-kinds=definite,indirect \
       --show-leak-kinds=definite,indirect
 }

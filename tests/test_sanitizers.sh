@@ -11,7 +11,7 @@
 
 case $EIO_OWN_FLAGS,$CFLAGS in
   no,* | *-fsanitize* | *--coverage*)
-    echo "skipped: they are there already"
+    echo "skipped: they are there already, or were asked before"
     exit 77 ;;
 esac
 
