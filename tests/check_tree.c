@@ -3354,6 +3354,7 @@ START_TEST (swapped)
 {
   pthread_t thread;
   struct stat st;
+  double end = now () + 30;
   int i;
 
   make_tree ();
@@ -3362,7 +3363,7 @@ START_TEST (swapped)
   make_link (scratch_path ("outside"), "bait");
   enough = 0;
   ck_assert_int_eq (pthread_create (&thread, 0, swap, 0), 0);
-  for (i = 0; i < 300; ++i)
+  for (i = 0; i < 10 || (i < 300 && now () < end); ++i)
     {
       memset (&seen, 0, sizeof seen);
       run (eio_walk ("victim", i & 1 ? EIO_WALK_STAT : 0, 0, see, TREE));
@@ -3570,7 +3571,6 @@ main (void)
   tcase_add_test (tc, deep);
   tcase_add_test (tc, wide);
   tcase_add_test (tc, paths_lead_to_entries);
-  tcase_add_test (tc, few_descriptors);
   tcase_add_test (tc, half_read);
   tcase_add_test (tc, no_memory);
   tcase_add_test (tc, no_memory_for_the_way_back);
@@ -3579,5 +3579,11 @@ main (void)
   tcase_add_test (tc, swapped);
   tcase_add_test (tc, meddled);
   tcase_add_test (tc, other_threads);
+
+  /* valgrind limits descriptors itself: there, an open that fails by that has
+   * made its file nonetheless, as in Linux none does. */
+  tc = add_case (suite, "descriptors", 120, start, stop_workers);
+  tcase_set_tags (tc, "not-valgrind");
+  tcase_add_test (tc, few_descriptors);
   return run_suite (suite);
 }
