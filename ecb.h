@@ -50,9 +50,10 @@
 /* Memory will be read soon. */
 #ifndef ecb_prefetch
 # if defined __GNUC__ || defined __clang__
-#  define ecb_prefetch(addr) __builtin_prefetch (addr)
+#  define ecb_prefetch(addr, rw, locality) \
+    __builtin_prefetch (addr, rw, locality)
 # else
-#  define ecb_prefetch(addr) ((void)(addr))
+#  define ecb_prefetch(addr, rw, locality) ((void)(addr))
 # endif
 #endif
 

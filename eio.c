@@ -482,14 +482,15 @@ eio_sys_populate (void *addr, size_t length, int modify)
 }
 
 /* Calls that requests are made of, repeated when they are interrupted: one that
- * began again as a whole each time might never end. */
+ * began again as a whole each time might never end. What they open is for the
+ * library alone. */
 static int
 eio_sys_open (int dirfd, const char *path, int flags)
 {
   int fd;
 
   do
-    fd = openat (dirfd, path, flags, 0600);
+    fd = openat (dirfd, path, flags | O_CLOEXEC, 0600);
   while (fd < 0 && errno == EINTR);
   return fd;
 }
@@ -558,7 +559,7 @@ eio_sys_open_same (int fd)
   char link[40];
 
   snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
-  return eio_sys_open (AT_FDCWD, link, EIO__O_NOTHING | O_CLOEXEC);
+  return eio_sys_open (AT_FDCWD, link, EIO__O_NOTHING);
 #else
   (void)fd;
   return EIO_ENOSYS ();
@@ -736,6 +737,13 @@ eio_sys_timespec (unsigned long long ns)
   return t;
 }
 
+/* So often is tried what cannot fail, unless something around the process has
+ * it fail: somebody would wait for ever for what it does. */
+enum
+{
+  EIO__SYS_TRIES = 8
+};
+
 /* Something that one thread waits for: it returns when that has been set, and
  * may return sooner. Deadlines are nanoseconds of the monotonic clock, 0 for
  * none. A futex does less than a condition variable; and those that are not
@@ -766,8 +774,12 @@ static void
 eio_sys_set_event (eio_sys_event *event)
 {
 #if EIO__FUTEX
+  int tries = EIO__SYS_TRIES;
+
   if (ecb_swap_seq_cst (event->state, 1) < 0)
-    syscall (SYS_futex, &event->state, EIO__FUTEX_WAKE, 1, 0, 0, 0);
+    while (syscall (SYS_futex, &event->state, EIO__FUTEX_WAKE, 1, 0, 0, 0) < 0
+           && --tries)
+      continue;
 #else
   X_LOCK (event->lock);
   event->state = 1;
@@ -810,8 +822,9 @@ eio_sys_await_event (eio_sys_event *event, unsigned long long deadline)
 /* A descriptor that others can watch. */
 typedef struct
 {
-  int fd;  /* is readable while it is lit; 0: there is none */
-  int end; /* what is written to, to light it */
+  int fd;   /* is readable while it is lit; 0: there is none */
+  int end;  /* what is written to, to light it */
+  int mark; /* of an eventfd: F_GETSIG says so, or 0 */
   dev_t dev;
   ino_t ino;
 } eio_sys_beacon;
@@ -853,24 +866,27 @@ eio_sys_make_pipe (int ends[2])
 }
 
 static void
-eio_sys_close_beacon (eio_sys_beacon *beacon)
+eio_sys_close_ends (int fd, int end)
 {
-  if (!beacon->fd)
-    return;
-  eio_sys_close (beacon->fd);
-  if (beacon->end != beacon->fd)
-    eio_sys_close (beacon->end);
-  beacon->fd = 0;
+  eio_sys_close (fd);
+  if (end != fd)
+    eio_sys_close (end);
 }
 
+/* An eventfd or the ends of a pipe. All eventfds are one inode: the signal that
+ * ours would send, which none does, tells them apart. */
 static int
-eio_sys_make_beacon (eio_sys_beacon *beacon)
+eio_sys_open_beacon (eio_sys_beacon *beacon)
 {
-  struct stat st;
-  int ends[2], saved;
+  int ends[2];
 
+  beacon->mark = 0;
 #ifdef __linux__
   ends[0] = ends[1] = eio_sys_leave_0 (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK));
+# ifdef F_SETSIG
+  if (ends[0] >= 0 && !fcntl (ends[0], F_SETSIG, SIGURG))
+    beacon->mark = SIGURG;
+# endif
   if (ends[0] < 0 && eio_sys_make_pipe (ends))
     return -1;
 #else
@@ -879,10 +895,22 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
 #endif
   beacon->end = ends[1];
   beacon->fd = ends[0];
-  if (eio_sys_fstat (ends[0], &st))
+  return 0;
+}
+
+static int
+eio_sys_make_beacon (eio_sys_beacon *beacon)
+{
+  struct stat st;
+  int saved;
+
+  if (eio_sys_open_beacon (beacon))
+    return -1;
+  if (eio_sys_fstat (beacon->fd, &st))
     {
       saved = errno;
-      eio_sys_close_beacon (beacon);
+      eio_sys_close_ends (beacon->fd, beacon->end);
+      beacon->fd = 0;
       errno = saved;
       return -1;
     }
@@ -891,17 +919,44 @@ eio_sys_make_beacon (eio_sys_beacon *beacon)
   return 0;
 }
 
+static int
+eio_sys_is_foreign (const eio_sys_beacon *beacon, int fd)
+{
+  struct stat st;
+  int foreign = eio_sys_fstat (fd, &st) ? errno == EBADF
+                                        : st.st_dev != beacon->dev
+                                              || st.st_ino != beacon->ino;
+
+#ifdef F_GETSIG
+  if (!foreign && beacon->mark)
+    {
+      int mark = fcntl (fd, F_GETSIG);
+
+      foreign = mark >= 0 && mark != beacon->mark;
+    }
+#endif
+  return foreign;
+}
+
 /* Programs that become daemons close all descriptors, and open others under
  * these numbers. */
 static void
 eio_sys_check_beacon (eio_sys_beacon *beacon)
 {
-  struct stat st;
-
   if (beacon->fd
-      && (eio_sys_fstat (beacon->fd, &st) || st.st_dev != beacon->dev
-          || st.st_ino != beacon->ino))
+      && (eio_sys_is_foreign (beacon, beacon->fd)
+          || (beacon->end != beacon->fd
+              && eio_sys_is_foreign (beacon, beacon->end))))
     beacon->fd = 0;
+}
+
+static void
+eio_sys_close_beacon (eio_sys_beacon *beacon)
+{
+  eio_sys_check_beacon (beacon);
+  if (beacon->fd)
+    eio_sys_close_ends (beacon->fd, beacon->end);
+  beacon->fd = 0;
 }
 
 /* In turns. */
@@ -909,13 +964,14 @@ static void
 eio_sys_set_beacon (const eio_sys_beacon *beacon, int lit)
 {
   unsigned long long token = 1;
-  ssize_t n;
+  int tries = EIO__SYS_TRIES;
+  ssize_t n = 0;
 
   if (beacon->fd)
     do
       n = lit ? write (beacon->end, &token, sizeof token)
               : read (beacon->fd, &token, sizeof token);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || --tries));
 }
 
 /* In a forked child, which shares the descriptor with its parent: makes one
@@ -923,11 +979,14 @@ eio_sys_set_beacon (const eio_sys_beacon *beacon, int lit)
 static void
 eio_sys_renew_beacon (eio_sys_beacon *beacon)
 {
-  int fd = beacon->fd;
+  int fd;
 
+  eio_sys_check_beacon (beacon);
+  fd = beacon->fd;
   if (!fd)
     return;
-  eio_sys_close_beacon (beacon);
+  eio_sys_close_ends (fd, beacon->end);
+  beacon->fd = 0;
   if (eio_sys_make_beacon (beacon) || beacon->fd == fd)
     return;
   if (beacon->end == fd) /* of a pipe: it is in the way */
@@ -2091,7 +2150,7 @@ struct etp_worker
   etp_pool *pool;
   xthread_t tid;
   eio_sys_event wakeup;
-  eio_req *req;                         /* that it executes; atomic */
+  eio_req *req;                         /* a host's that it executes; atomic */
   etp_pool *serving;                    /* whose it is, or was, until the
                                            worker is back */
   int rank;                             /* of a request of the host's; else
@@ -2684,7 +2743,7 @@ etp_sort_results (etp_pool *pool)
       eio_req *before = (eio_req *)req->next;
 
       if (before)
-        ecb_prefetch (&before->eio_rank);
+        ecb_prefetch (&before->eio_rank, 0, 3);
       rank = req->eio_rank;
       if (!first[rank])
         last[rank] = req;
@@ -3107,7 +3166,7 @@ etp_take_locked (etp_pool *pool, etp_worker *w) X_NEEDS (pool->reqlock)
           w->serving = req->eio_pool;
           w->rank = req->eio_state == ETP_FREE ? ETP_NUM_PRI : req->eio_rank;
           w->counts = pool->nworkers < pool->limit;
-          ecb_store_relaxed (w->req, req);
+          ecb_store_relaxed (w->req, req->eio_state == ETP_FREE ? 0 : req);
           return req;
         }
       if (pool->nworkers > pool->limit || !etp_park_locked (pool, w))
@@ -4061,7 +4120,9 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
   pool->have_corpse = 0;
   X_UNLOCK (pool->reqlock);
 
-  if (have_corpse)
+  if (have_corpse && pthread_equal (corpse, pthread_self ()))
+    pthread_detach (corpse); /* its on_stop has called this */
+  else if (have_corpse)
     pthread_join (corpse, 0);
 }
 
@@ -5692,9 +5753,8 @@ eio__wd_free (eio_wd wd)
 static int
 eio__open_dir (eio_wd wd, const char *path)
 {
-  int flags = EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC;
-
-  return eio_sys_leave_0 (eio_sys_open (eio__dirfd (wd), path, flags));
+  return eio_sys_leave_0 (
+      eio_sys_open (eio__dirfd (wd), path, EIO__O_SEARCH | O_DIRECTORY));
 }
 
 /* The path to keep in a wd, malloced, "" if there is none. Null with errno if
@@ -5742,7 +5802,7 @@ eio__wd_new (eio_wd wd, const char *path)
   else
     eio__close_quietly (fd);
 
-  free (str);
+  eio__free_quietly (str);
   return res;
 }
 
@@ -6226,7 +6286,7 @@ eio__slurp_tail (eio_req *req, eio__slurper *s, int fd)
 
   if (eio__slurp_read (&all, fd, 0, 4095))
     {
-      free (all.buf);
+      eio__free_quietly (all.buf);
       return -1;
     }
 
@@ -6295,8 +6355,7 @@ eio__slurp_begin (eio__slurper *s)
 static int
 eio__slurp_path (eio_req *req, eio__slurper *s)
 {
-  int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
-                         O_RDONLY | O_CLOEXEC);
+  int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1, O_RDONLY);
   int res;
 
   if (fd < 0)
@@ -6622,7 +6681,7 @@ eio__statvfs_absolute (eio_req *req)
   char *path = eio__absolute_path (req);
   int res = path ? statvfs (path, EIO_STATVFS_BUF (req)) : -1;
 
-  free (path);
+  eio__free_quietly (path);
   return res;
 }
 
@@ -6636,7 +6695,7 @@ eio__statvfs (eio_req *req)
   if (!EIO__O_NOTHING)
     return eio__statvfs_absolute (req);
 
-  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING);
   if (fd < 0)
     return -1;
   res = fstatvfs (fd, EIO_STATVFS_BUF (req));
@@ -6652,7 +6711,7 @@ eio__truncate_absolute (eio_req *req)
   char *path = eio__absolute_path (req);
   int res = path ? truncate (path, req->offs) : -1;
 
-  free (path);
+  eio__free_quietly (path);
   return res;
 }
 
@@ -6671,7 +6730,7 @@ eio__truncate (eio_req *req)
   if (req->offs < 0)
     return eio__fail (EINVAL); /* whatever path, as truncate does */
 
-  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING | O_CLOEXEC);
+  fd = eio_sys_open (req->wd->fd, req->ptr1, EIO__O_NOTHING);
   if (fd < 0)
     return -1;
   snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
@@ -6802,6 +6861,11 @@ eio__grow (void *block, size_t *cap, size_t need, size_t size)
     return block;
   while (wish < need)
     wish *= 2;
+  if (wish > (size_t)-1 / size)
+    {
+      errno = ENOMEM;
+      return 0;
+    }
 
   block = eio_sys_realloc (block, wish * size);
   if (block)
@@ -6978,7 +7042,7 @@ static DIR *
 eio__open_listed (const eio_req *req)
 {
   int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
-                         O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                         O_RDONLY | O_DIRECTORY);
   DIR *dir;
 
   if (fd < 0)
@@ -7605,7 +7669,7 @@ eio__on_path (eio_req *req, eio__node_op act)
     return eio__on_absolute_path (req, act, nofollow);
 
   fd = eio_sys_open (req->wd->fd, req->ptr1,
-                     EIO__O_NOTHING | O_CLOEXEC | (nofollow ? O_NOFOLLOW : 0));
+                     EIO__O_NOTHING | (nofollow ? O_NOFOLLOW : 0));
   if (fd < 0)
     return -1;
   snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
@@ -7939,7 +8003,7 @@ eio__open_and_unlink (const eio_req *req)
 {
   char name[] = EIO__TEMP_NAME;
   int dirfd = eio_sys_open (eio__dirfd (req->wd), req->ptr1,
-                            EIO__O_SEARCH | O_DIRECTORY | O_CLOEXEC);
+                            EIO__O_SEARCH | O_DIRECTORY);
   int fd;
 
   if (dirfd < 0)
@@ -8324,7 +8388,7 @@ eio__load (eio_req *req)
 static eio_ssize_t
 eio__pathsync (eio_req *req)
 {
-  int flags = O_NONBLOCK | O_NOCTTY | O_CLOEXEC, res;
+  int flags = O_NONBLOCK | O_NOCTTY, res;
   int fd = eio_sys_open (eio__dirfd (req->wd), req->ptr1, O_RDONLY | flags);
 
   if (fd < 0 && errno == EACCES)
@@ -8389,8 +8453,7 @@ eio__find_place (eio__place *p, eio_wd wd, const char *path, int sync)
     errno = EISDIR;
   else
     p->dirfd = eio_sys_open (eio__dirfd (wd), dir,
-                             (sync ? O_RDONLY : EIO__O_SEARCH) | O_DIRECTORY
-                               | O_CLOEXEC);
+                             (sync ? O_RDONLY : EIO__O_SEARCH) | O_DIRECTORY);
   if (p->dirfd >= 0)
     return 0;
   eio__leave_place (p);
@@ -8808,7 +8871,7 @@ static int
 eio__open_source (eio__copier *c, int dirfd, const char *path, int flags)
 {
   c->in = eio_sys_open (dirfd, path,
-                        O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
+                        O_RDONLY | O_NONBLOCK | O_NOCTTY | flags);
   if (c->in < 0)
     return -1;
   if (!eio_sys_fstat (c->in, &c->from))
@@ -8826,7 +8889,7 @@ eio__open_source (eio__copier *c, int dirfd, const char *path, int flags)
 static int
 eio__open_target (eio__copier *c, int dirfd, const char *path, int *made)
 {
-  int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  int flags = O_WRONLY | O_NONBLOCK | O_NOCTTY;
 
   c->out = eio_sys_open (dirfd, path, flags | O_CREAT | O_EXCL);
   *made = c->out >= 0;
@@ -9263,8 +9326,7 @@ eio__undo_mktemp (eio_req *req, eio_req *todo)
     {
       todo->int2 = req->wd ? fcntl (dirfd, F_DUPFD_CLOEXEC, 3)
                            : eio_sys_open (AT_FDCWD, ".",
-                                           EIO__O_SEARCH | O_DIRECTORY
-                                             | O_CLOEXEC);
+                                           EIO__O_SEARCH | O_DIRECTORY);
       todo->int3 = todo->int2 >= 0;
       if (!todo->int3)
         {
@@ -10070,6 +10132,8 @@ eio__begin_childs_lives (void)
     {
       eio__forking = 0;
       X_MUTEX_CREATE (eio__pools_lock);
+      for (pool = eio__pools; pool; pool = pool->next)
+        pool->npins = 0;
       EIO__FOR_POOLS (pool, begin)
         etp_inherit (pool);
     }
