@@ -240,12 +240,12 @@ START_TEST (group_counts_until_polled_then_its_members_do)
 }
 END_TEST
 
-static atomic_int stop, strange;
+static atomic_int stop, strange, looks;
 
 static void *
 watch_counters (void *arg)
 {
-  while (!stop)
+  for (; !stop; ++looks)
     {
       if (eio_nreqs () || eio_nready () || eio_npending ())
         strange = 1;
@@ -255,20 +255,41 @@ watch_counters (void *arg)
   return arg;
 }
 
+static pthread_t
+start_watching (void)
+{
+  pthread_t watcher;
+  stop = 0;
+  looks = 0;
+  watcher = start_thread (watch_counters, 0);
+  wait_until (looks);
+  return watcher;
+}
+
+static void
+stop_watching (pthread_t watcher)
+{
+  stop = 1;
+  pthread_join (watcher, 0);
+  ck_assert_int_eq (strange, 0);
+}
+
+/* Workers that are dismissed, and ones that idle for too long. */
 START_TEST (housekeeping_never_shows_in_counters)
 {
   pthread_t watcher;
   make_workers (8);
-  watcher = start_thread (watch_counters, 0);
+  watcher = start_watching ();
   eio_set_max_parallel (3);
   eio_set_max_parallel (0);
-  eio_set_min_parallel (8);
+  stop_watching (watcher);
+
+  make_workers (8);
+  watcher = start_watching ();
   eio_set_idle_timeout (0);
   eio_set_max_idle (0);
-  nap (GRACE_MS);
-  stop = 1;
-  pthread_join (watcher, 0);
-  ck_assert_int_eq (strange, 0);
+  wait_until (eio_nthreads () == 0);
+  stop_watching (watcher);
 }
 END_TEST
 
