@@ -621,6 +621,51 @@ START_TEST (request_survives_lasting_lack_of_memory)
 }
 END_TEST
 
+/* Of more bytes than one buffer holds, by hand. */
+enum { MANY_BYTES = 1 << 20, MANY_ENTRIES = 2000 };
+
+/* clang-format off */
+static const sample large_samples[] = {
+  S (SENDFILE,        PLAIN, .int1 = APPEND, .int2 = DATA, .size = MANY_BYTES),
+  S (SENDFILE,        POOR,  .int1 = OUT, .int2 = DATA, .size = MANY_BYTES),
+  S (READAHEAD,       POOR,  FD, .size = MANY_BYTES),
+};
+/* clang-format on */
+
+static void
+check_idle_worker (const sample *s, int by)
+{
+  long blocks;
+  run r;
+
+  eio_set_parallel (1);
+  wake (1);
+  blocks = live;
+  execute_starved (s, by, 0, ONE, &r);
+  ck_assert_msg (r.seen.result >= 0, "%s: %s", s->name,
+                 strerror (r.seen.errorno));
+  ck_assert_msg (live == blocks, "%s: %ld blocks, then %ld", s->name, blocks,
+                 (long)live);
+  ck_assert_uint_eq (eio_nthreads (), 1);
+}
+
+/* What a worker keeps for its next request would be there until it ends, which
+ * it may never do. */
+START_TEST (idle_workers_hold_nothing)
+{
+  const sample *s = _i < SAMPLES ? &samples[_i] : &large_samples[_i - SAMPLES];
+
+  host_start ();
+  make_fixture ("file");
+  make_directory (reads_dir (&s->req) ? MANY_ENTRIES : 0, 20);
+  if (_i >= SAMPLES)
+    ck_assert_int_eq (ftruncate (DATA, MANY_BYTES), 0);
+  if (!(s->how & WD))
+    check_idle_worker (s, BY_WRAPPER);
+  check_idle_worker (s, BY_SUBMIT);
+}
+END_TEST
+
 /*****************************************************************************
  * Others                                                                    *
  *****************************************************************************/
@@ -1421,6 +1466,8 @@ main (void)
                        SAMPLES);
   tcase_add_loop_test (each, request_survives_lasting_lack_of_memory, 0,
                        SAMPLES);
+  tcase_add_loop_test (each, idle_workers_hold_nothing, 0,
+                       SAMPLES + LENGTH (large_samples));
 
   tcase_add_test (others, group_survives_without_some_members);
   tcase_add_test (others, feeder_that_gets_no_memory_ends_the_group);
