@@ -1136,6 +1136,126 @@ START_TEST (sendfile_cancelled_while_it_executes_stops_early)
 END_TEST
 
 /*****************************************************************************
+ * Requests whose memory is gone                                             *
+ *****************************************************************************/
+
+static const int paged_types[]
+  = { EIO_NOP, EIO_CUSTOM, EIO_OPEN, EIO_READ, EIO_GROUP };
+
+/* What becomes of a request.  AGAIN: its finish submits it once more; NESTED:
+ * and polls until it is gone. */
+enum
+{
+  CANCELLED_QUEUED,
+  CANCELLED_EXECUTED,
+  FINISHED,
+  AGAIN,
+  NESTED,
+  FATES
+};
+
+enum
+{
+  PAGED_MEMBERS = 2
+};
+
+static eio_req *resubmitted;
+static int poll_nested, pages_gone, file_to_read;
+
+static void
+take_page (eio_req *req)
+{
+  ++pages_gone;
+  ck_assert_int_eq (mprotect (req, (size_t)sysconf (_SC_PAGESIZE), PROT_NONE),
+                    0);
+}
+
+static void
+execute_nothing (eio_req *req)
+{
+  (void)req;
+}
+
+static int finish_paged (eio_req *req);
+
+static void
+fill_paged (eio_req *req, int type)
+{
+  memset (req, 0, sizeof *req);
+  req->type = type;
+  req->finish = finish_paged;
+  req->destroy = take_page;
+  req->ptr1 = type == EIO_OPEN ? (char *)scratch () : 0;
+  req->int1 = type == EIO_READ ? file_to_read : 0;
+  req->size = type == EIO_READ ? 3 : 0;
+  req->feed = type == EIO_CUSTOM ? execute_nothing : 0;
+}
+
+static int
+finish_paged (eio_req *req)
+{
+  ++finishes;
+  ck_assert_int_ge (req->result, 0);
+  if (req->type == EIO_OPEN)
+    close (req->result);
+  if (req != resubmitted)
+    return 0;
+  resubmitted = 0;
+  free (eio_take_buffer (req));
+  fill_paged (req, req->type);
+  eio_submit (req);
+  if (poll_nested)
+    {
+      host_drain ();
+      ck_assert_int_eq (finishes, pages_gone + 1);
+    }
+  return 0;
+}
+
+/* Alone in a page. */
+static eio_req *
+submit_paged (int type)
+{
+  eio_req *req = mmap (0, (size_t)sysconf (_SC_PAGESIZE),
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+  ck_assert_ptr_ne (req, MAP_FAILED);
+  fill_paged (req, type);
+  eio_submit (req);
+  return req;
+}
+
+/* Any access ends the test, also one while later requests are under way. */
+START_TEST (nothing_is_touched_after_destroy)
+{
+  int type = paged_types[_i % LENGTH (paged_types)];
+  int fate = _i / LENGTH (paged_types), before, i, pages = 1;
+  eio_req *req;
+  file_to_read = make_files ();
+  start_paused ();
+  before = count_fds ();
+  req = submit_paged (type);
+  for (i = 0; type == EIO_GROUP && i < PAGED_MEMBERS; ++i, ++pages)
+    ck_assert_int_eq (eio_grp_add (req, submit_paged (EIO_NOP)), 0);
+  if (fate != CANCELLED_QUEUED)
+    execute_all ();
+  if (fate < FINISHED)
+    eio_cancel (req);
+  resubmitted = fate > FINISHED ? req : 0;
+  poll_nested = fate == NESTED;
+  finish_all ();
+  ck_assert_int_eq (pages_gone, pages);
+  ck_assert_int_eq (finishes, fate < FINISHED ? 0 : pages + (fate > FINISHED));
+  resume (1);
+  for (i = 0; i < 10; ++i)
+    eio_nop (i % 9 - 4, 0, 0);
+  finish_all ();
+  await_fds (before);
+  close (file_to_read);
+}
+END_TEST
+
+/*****************************************************************************
  * Many                                                                      *
  *****************************************************************************/
 
@@ -1448,6 +1568,14 @@ add_memory (Suite *s)
 }
 
 static void
+add_destroyed (Suite *s)
+{
+  TCase *tc = add_case (s, "destroyed", 120, 0, 0);
+  tcase_add_loop_test (tc, nothing_is_touched_after_destroy, 0,
+                       FATES * LENGTH (paged_types));
+}
+
+static void
 add_load (Suite *s)
 {
   TCase *tc = add_case (s, "load", 120, 0, 0);
@@ -1467,6 +1595,7 @@ main (void)
   add_groups (suite);
   add_descriptors (suite);
   add_memory (suite);
+  add_destroyed (suite);
   add_load (suite);
   return run_suite (suite);
 }
