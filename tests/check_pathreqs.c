@@ -164,6 +164,18 @@ out_of_memory (void)
   return 1;
 }
 
+/* Closes of what was not open: it may as well have been somebody else's. */
+static atomic_int wrong_closes;
+
+static int
+watched_close (int fd)
+{
+  int res = close (fd);
+
+  wrong_closes += res && errno == EBADF;
+  return res || faulty (C_close) ? -1 : 0;
+}
+
 /* clang-format off */
 #define openat(at, path, ...) \
   (trip_open (path, __VA_ARGS__) ? -1 : openat (at, path, __VA_ARGS__))
@@ -182,8 +194,8 @@ out_of_memory (void)
 #define unlinkat(...)        (faulty (C_unlinkat) ? -1 : unlinkat (__VA_ARGS__))
 #define mkdirat(...)         (faulty (C_mkdirat) ? -1 : mkdirat (__VA_ARGS__))
 #define fstatat(...)         (faulty (C_fstatat) ? -1 : fstatat (__VA_ARGS__))
-#define close(fd)            (close (fd) || faulty (C_close) ? -1 : 0)
-#define posix_close(fd, f)   (close (fd) || faulty (C_close) ? -1 : 0)
+#define close(fd)            watched_close (fd)
+#define posix_close(fd, f)   watched_close (fd)
 #define readdir(dir)         untype (faulty (C_readdir) ? 0 : readdir (dir))
 #define fdopendir(fd)        (faulty (C_fdopendir) ? 0 : fdopendir (fd))
 #define fchown(...)          (faulty (C_fchown) ? -1 : fchown (__VA_ARGS__))
@@ -269,6 +281,7 @@ finish (void)
   fail_at = 0;
   drop_got ();
   stop_workers ();
+  ck_assert_int_eq (wrong_closes, 0);
 }
 
 static mode_t
@@ -751,16 +764,18 @@ START_TEST (open2_confines_the_lookup)
 {
   eio_wd wd;
 
+  umask (0);
   write_file ("dir/x", "", 0);
   opens (eio_open2 ("file", O_RDONLY, 0777, 0, KEEP));
-  opens (eio_open2 ("new", O_RDWR | O_CREAT | O_EXCL, 0640, 0, KEEP));
+  opens (eio_open2 ("new", O_RDWR | O_CREAT | O_EXCL, 0652, 0, KEEP));
+  ck_assert_uint_eq (mode_of ("new"), 0652);
   if (!have_openat2 ())
     return;
   wd = eio_wd_open_sync (EIO_CWD, "dir");
   opens (eio_open2_at (wd, "x", O_RDONLY, 0, EIO_RESOLVE_BENEATH, KEEP));
-  opens (eio_open2_at (wd, "made", O_RDWR | O_CREAT, 0600,
+  opens (eio_open2_at (wd, "made", O_RDWR | O_CREAT, 0625,
                        EIO_RESOLVE_BENEATH, KEEP));
-  ck_assert (exists ("dir/made"));
+  ck_assert_uint_eq (mode_of ("dir/made"), 0625);
   opens (eio_open2 ("file", O_RDONLY, 0777, EIO_RESOLVE_NO_XDEV, KEEP));
   opens (eio_open2 ("dir", O_PATH, 0, EIO_RESOLVE_NO_XDEV, KEEP));
   opens (eio_open2 (".", O_TMPFILE | O_RDWR, 0600, EIO_RESOLVE_BENEATH, KEEP));
@@ -810,6 +825,79 @@ START_TEST (files_opened_by_cancelled_requests_are_closed)
   cancelled (1, eio_opendir (".", TAIL));
   cancelled (1, eio_mkstemp ("x-XXXXXX", TAIL));
   ck_assert_int_eq (count_fds (), fds);
+}
+END_TEST
+
+/* What opens or makes something. */
+static const eio_req makers[] = {
+  { .type = EIO_OPEN2, .ptr1 = "file" },
+  { .type = EIO_OPEN2, .ptr1 = "file", .int3 = EIO_RESOLVE_BENEATH },
+  { .type = EIO_TMPFILE, .ptr1 = ".", .int1 = O_RDWR, .int2 = 0600 },
+  { .type = EIO_OPENDIR, .ptr1 = "dir" },
+  { .type = EIO_MKSTEMP, .ptr1 = "x-XXXXXX" },
+  { .type = EIO_MKDTEMP, .ptr1 = "x-XXXXXX" },
+};
+
+/* Nobody may take a number for a descriptor of his, or close what is there
+ * twice. */
+static void
+expect_nothing (const eio_req *req)
+{
+  const char *name = eio_strtype (req->type);
+
+  ck_assert_msg (req->result == -1 && req->errorno == ECANCELED,
+                 "%s: %ld, %s", name, (long)req->result,
+                 strerror (req->errorno));
+  ck_assert_msg (!eio_req_dir (req), "%s: a directory", name);
+}
+
+static int destroys;
+static void *left; /* in ptr1 */
+
+static void
+destroy_nothing (eio_req *req)
+{
+  expect_nothing (req);
+  left = req->ptr1;
+  ++destroys;
+}
+
+static int
+finish_nothing (eio_req *req)
+{
+  expect_nothing (req);
+  return count (req);
+}
+
+static eio_req *
+submit_maker (const eio_req *req)
+{
+  static eio_req mine;
+
+  mine = *req;
+  mine.finish = finish_nothing;
+  mine.destroy = destroy_nothing;
+  destroys = finishes = 0;
+  eio_submit (&mine);
+  return &mine;
+}
+
+START_TEST (cancelled_requests_tell_of_nothing)
+{
+  const eio_req *req = &makers[_i];
+  int makes_name = req->type == EIO_MKSTEMP || req->type == EIO_MKDTEMP;
+
+  cancelled (0, submit_maker (req));
+  ck_assert (destroys == 1 && !finishes);
+  ck_assert_ptr_eq (left, req->ptr1);
+  cancelled (1, submit_maker (req));
+  ck_assert (destroys == 1 && !finishes);
+  ck_assert_ptr_eq (left, makes_name ? 0 : req->ptr1);
+  eio_set_finish_cancelled (1);
+  cancelled (0, submit_maker (req));
+  ck_assert (destroys == 1 && finishes == 1);
+  ck_assert_ptr_eq (left, req->ptr1);
+  eio_set_finish_cancelled (0);
 }
 END_TEST
 
@@ -2756,6 +2844,52 @@ END_TEST
  * Twins                                                                     *
  *****************************************************************************/
 
+static void
+expect_copy (const void *copy, const void *data, size_t size)
+{
+  ck_assert_ptr_ne (copy, data);
+  ck_assert_mem_eq (copy, data, size);
+}
+
+/* Which types had a wrapper. */
+static char wrapped[128];
+
+/* A wrapper's request, not executed.  What its pointers point to was copied,
+ * but for a buffer. */
+static void
+expect_members (int line, eio_req *req, eio_req want)
+{
+  ck_assert_msg (req, "line %d: null", line);
+#define SAME(m) \
+  ck_assert_msg (req->m == want.m, "line %d: " #m " differs", line)
+  SAME (type);
+  SAME (wd);
+  SAME (offs);
+  SAME (size);
+  SAME (nv1);
+  SAME (nv2);
+  SAME (int1);
+  SAME (int2);
+  SAME (int3);
+  SAME (finish);
+  SAME (data);
+  SAME (pri);
+  ck_assert_pstr_eq (req->ptr1, want.ptr1);
+  switch (want.type)
+    {
+    case EIO_SAVE: SAME (ptr2); break;
+    case EIO_LOCK: expect_copy (req->ptr2, want.ptr2, sizeof (off_t)); break;
+    case EIO_UTIMENS:
+    case EIO_FUTIMENS:
+      expect_copy (req->ptr2, want.ptr2, 2 * sizeof (struct timespec));
+      break;
+    default: ck_assert_pstr_eq (req->ptr2, want.ptr2); break;
+    }
+#undef SAME
+  wrapped[want.type] = 1;
+  eio_cancel (req);
+}
+
 /* A wrapper's request and its twin's, not executed. */
 static void
 expect_twin (int line, eio_req *plain, eio_req *twin, eio_wd wd)
@@ -2787,6 +2921,8 @@ expect_twin (int line, eio_req *plain, eio_req *twin, eio_wd wd)
   if (eio__ops[plain->type].needs & EIO__TIMES)
     ck_assert_int_eq (memcmp (plain->ptr2, twin->ptr2,
                               2 * sizeof (struct timespec)), 0);
+  if (plain->type == EIO_SAVE || plain->type == EIO_SLURP)
+    ck_assert_ptr_eq (plain->ptr2, twin->ptr2);
   eio_cancel (plain);
   eio_cancel (twin);
 }
@@ -2863,6 +2999,63 @@ START_TEST (twins_differ_in_the_wd_only)
 END_TEST
 /* clang-format on */
 
+/* clang-format off */
+#define PUTS(req_type, call, ...) \
+  expect_members (__LINE__, call, \
+                  (eio_req){ .type = EIO_##req_type, .pri = -3, \
+                             .finish = keep, .data = &got, __VA_ARGS__ })
+#define P     .ptr1 = "path"
+#define P_NEW .ptr1 = "path", .ptr2 = "new"
+
+START_TEST (wrappers_put_parameters_into_their_members)
+{
+  struct timespec times[2] = { { 1, 2 }, { 3, 4 } };
+  eio_dir *dir = open_dir ("dir");
+  off_t length = 5;
+  char buf[10];
+  int type;
+
+  eio_set_max_parallel (0);
+  PUTS (ACCESS, eio_access ("path", 3, END), P, .int2 = 3);
+  PUTS (LCHOWN, eio_lchown ("path", 19, 20, END), P, .int2 = 19, .int3 = 20);
+  PUTS (LUTIME, eio_lutime ("path", 21, 22, END), P, .nv1 = 21, .nv2 = 22);
+  PUTS (UTIMENS, eio_utimens ("path", times, 23, END), P, .ptr2 = times,
+        .int1 = 23);
+  PUTS (FUTIMENS, eio_futimens (24, times, END), .ptr2 = times, .int1 = 24);
+  PUTS (LCHMOD, eio_lchmod ("path", 0645, END), P, .int2 = 0645);
+  PUTS (RENAME2, eio_rename2 ("path", "new", 25, END), P_NEW, .int2 = 25);
+  PUTS (LINK2, eio_link2 ("path", "new", 26, END), P_NEW, .int1 = 26);
+  PUTS (UNLINK2, eio_unlink2 ("path", 27, END), P, .int1 = 27);
+  PUTS (OPEN2, eio_open2 ("path", 28, 0646, 29, END), P, .int1 = 28,
+        .int2 = 0646, .int3 = 29);
+  PUTS (MKDTEMP, eio_mkdtemp ("path", END), P);
+  PUTS (MKSTEMP, eio_mkstemp ("path", END), P);
+  PUTS (TMPFILE, eio_tmpfile ("path", 30, 0647, END), P, .int1 = 30,
+        .int2 = 0647);
+  PUTS (LINKFD, eio_linkfd (31, "path", END), P, .int1 = 31);
+  PUTS (MKDIRS, eio_mkdirs ("path", 0650, END), P, .int2 = 0650);
+  PUTS (OPENDIR, eio_opendir ("path", END), P);
+  PUTS (READDIR_NEXT, eio_readdir_next (dir, 32, 33, END), .size = 32,
+        .int1 = 33, .int3 = (long)dir);
+  PUTS (CLOSEDIR, eio_closedir (dir, END), .int3 = (long)dir);
+  PUTS (LOAD, eio_load ("path", END), P);
+  PUTS (SAVE, eio_save ("path", buf, 34, 0651, 35, END), P, .ptr2 = buf,
+        .size = 34, .int1 = 35, .int2 = 0651);
+  PUTS (PATHSYNC, eio_pathsync ("path", END), P);
+  PUTS (SCANDIR, eio_scandir ("path", 36, END), P, .int1 = 36);
+  PUTS (COPY, eio_copy ("path", "new", 37, END), P_NEW, .int1 = 37);
+  PUTS (MOVE, eio_move ("path", "new", 38, END), P_NEW, .int1 = 38);
+  PUTS (FLOCK, eio_flock (39, 40, 41, END), .nv1 = 41, .int1 = 39, .int2 = 40);
+  PUTS (LOCK, eio_lock (42, 43, 44, length, 45, END), .offs = 44,
+        .ptr2 = &length, .nv1 = 45, .int1 = 42, .int2 = 43);
+  for (type = EIO_ACCESS; type < EIO_REQ_TYPE_NUM; ++type)
+    ck_assert_int_eq (wrapped[type], eio_strtype (type) != 0);
+  resume (1);
+  host_drain ();
+}
+END_TEST
+/* clang-format on */
+
 START_TEST (twins_look_paths_up_in_the_wd)
 {
   eio_wd dir = eio_wd_open_sync (EIO_CWD, "dir");
@@ -2906,6 +3099,7 @@ add_all (TCase *tc)
   tcase_add_test (tc, long_paths_are_enametoolong);
   tcase_add_test (tc, what_is_cancelled_before_does_nothing);
   tcase_add_test (tc, types_have_names_and_holes_are_unknown);
+  tcase_add_test (tc, wrappers_put_parameters_into_their_members);
   tcase_add_test (tc, twins_differ_in_the_wd_only);
   tcase_add_test (tc, twins_look_paths_up_in_the_wd);
 }
@@ -2932,6 +3126,8 @@ add_names (TCase *tc)
   tcase_add_loop_test (tc, open2_is_never_less_safe_than_asked_for, 0, 2);
   tcase_add_test (tc, open2_keeps_an_eperm_of_the_file);
   tcase_add_test (tc, files_opened_by_cancelled_requests_are_closed);
+  tcase_add_loop_test (tc, cancelled_requests_tell_of_nothing, 0,
+                       LENGTH (makers));
 }
 
 static void
