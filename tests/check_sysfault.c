@@ -221,9 +221,13 @@ fault_close (int fd)
   return faulty (F_close) ? -1 : 0;
 }
 
+/* Streams that are open: what they occupy is the C library's. */
+static atomic_int open_dirs;
+
 static int
 fault_closedir (DIR *dir)
 {
+  --open_dirs;
   if (closedir (dir))
     ++bad_closes;
   return faulty (F_closedir) ? -1 : 0;
@@ -263,7 +267,10 @@ fault_ioctl (int fd, unsigned long command, void *arg)
 static DIR *
 fault_fdopendir (int fd)
 {
-  return faulty (F_fdopendir) ? 0 : fdopendir (fd);
+  DIR *dir = faulty (F_fdopendir) ? 0 : fdopendir (fd);
+
+  open_dirs += !!dir;
+  return dir;
 }
 
 /* What fstat adds to the size of files, and to numbers of directories. */
@@ -357,6 +364,23 @@ call_by_number (long number)
 
 static atomic_int no_futexes;
 
+/* What one wake-up fails with, and how many go well before, -1: it has
+ * failed. */
+static atomic_int wake_error, good_wakes = -1;
+
+/* Pages may be larger than those of this system; then they are all in
+ * memory. */
+static long page_size;
+
+static long
+find_pages (long addr, long length, unsigned char *pages)
+{
+  if (!page_size)
+    return syscall (SYS_mincore, addr, length, pages);
+  memset (pages, 0xff, (size_t)(length / page_size));
+  return 0;
+}
+
 static long
 fault_syscall (long number, long a, long b, long c, long d, long e, long f)
 {
@@ -367,10 +391,17 @@ fault_syscall (long number, long a, long b, long c, long d, long e, long f)
       errno = ENOSYS;
       return -1;
     }
+  if (number == SYS_futex && b == 1 && good_wakes >= 0
+      && !good_wakes--)
+    {
+      errno = wake_error;
+      return -1;
+    }
   if (faulty (which))
     return -1;
   switch (which)
     {
+    case F_mincore: return find_pages (a, b, (unsigned char *)c);
     case F_openat2: /* which may be missing */
       return openat ((int)a, (const char *)b, (int)*(const uint64_t *)c);
     case F_splice:
@@ -445,23 +476,24 @@ fill_link (int at, const char *path, char *buf, size_t size)
   return (ssize_t)length;
 }
 
-/* Pages may be larger than those of this system. */
-static long page_size;
-
 static long
 fault_sysconf (int name)
 {
   return name == _SC_PAGESIZE && page_size ? page_size : sysconf (name);
 }
 
-/* The size of the last block that was asked for. */
-static atomic_size_t last_size;
+/* The size of the last block that was asked for, and of the largest one that
+ * is to be had. */
+static atomic_size_t last_size, largest_size = SIZE_MAX;
 
 static void *
 sized_realloc (void *p, size_t size)
 {
   last_size = size;
-  return fault_realloc (p, size);
+  if (size <= largest_size)
+    return fault_realloc (p, size);
+  errno = ENOMEM;
+  return 0;
 }
 
 /* How many bytes of names a directory may have. */
@@ -998,6 +1030,7 @@ recess (void)
   estate e = take_stock ();
 
   ck_assert_int_eq (bad_closes, 0);
+  ck_assert_int_eq (open_dirs, 0);
   wake ();
   return e;
 }
@@ -1451,6 +1484,49 @@ START_TEST (slurp_never_asks_for_more_than_is_wanted)
 }
 END_TEST
 
+#if SIZE_MAX > 0xffffffff
+/* Not of the kind that the bytes of one call are: there may be more than an
+ * int says. */
+START_TEST (slurp_to_the_end_has_no_limit)
+{
+  eio_req req = { .type = EIO_SLURP };
+  eio__slurper s = { .req = &req };
+
+  ck_assert_int_eq (eio__slurp_begin (&s), 0);
+  ck_assert_ptr_null (s.buf);
+  ck_assert_uint_gt (s.want, (size_t)5 << 30);
+
+  s.buf = fault_malloc (1);
+  s.cap = (size_t)3 << 29;
+  largest_size = 1;
+  ck_assert_int_eq (eio__slurp_grow (&s, 0), -1);
+  ck_assert_int_eq (errno, ENOMEM);
+  ck_assert_uint_eq (last_size, (size_t)3 << 30);
+  ck_assert_uint_eq (s.cap, (size_t)3 << 29);
+  fault_free (s.buf);
+}
+END_TEST
+
+START_TEST (files_may_be_larger_than_an_int)
+{
+  eio_req req = { .type = _i ? EIO_LOAD : EIO_SLURP, P (FILE) };
+  estate before;
+  run r;
+
+  start ();
+  before = recess ();
+  size_lie = (off_t)5 << 30;
+  largest_size = BYTES;
+  execute (&req, &r);
+  size_lie = 0;
+  assert_fails (r.seen, ENOMEM);
+  ck_assert_uint_eq (last_size, BYTES + ((size_t)5 << 30) + 1);
+  ck_assert_int_eq (r.calls[F_pread], 0);
+  assert_same_estate (before, recess (), "SLURP");
+}
+END_TEST
+#endif
+
 /* Half a file looks like a whole one, so this is no partial success. */
 START_TEST (slurp_that_fails_half_way_fails)
 {
@@ -1824,6 +1900,29 @@ START_TEST (pages_are_those_of_the_running_system)
       ck_assert_ptr_eq (addr, base);
       ck_assert_uint_eq (length, 2 * sizes[i]);
     }
+}
+END_TEST
+
+/* Of the host, which has room for no more, and of ours. */
+START_TEST (mincore_counts_pages_of_the_running_system)
+{
+  eio_req req = { .type = EIO_MINCORE, .size = 65536 + 2 };
+  run r;
+  int i;
+
+  start ();
+  renew_fixture ();
+  req.ptr1 = (char *)((size_t)1 << 30) + 65535;
+  req.ptr2 = _i ? buffer : 0;
+  page_size = 65536;
+  execute (&req, &r);
+  page_size = 0;
+  assert_ok (r.seen, 3);
+  if (!_i)
+    return;
+  for (i = 0; i < 3; ++i)
+    ck_assert_int_eq (buffer[i], 1);
+  ck_assert_int_eq (buffer[3], '-');
 }
 END_TEST
 
@@ -2254,6 +2353,77 @@ START_TEST (mtouch_by_hand_writes_only_when_told_to)
 }
 END_TEST
 
+/* Of which none is touched twice, if they are larger than the system's. */
+START_TEST (mtouch_by_hand_steps_by_pages_of_the_running_system)
+{
+  enum { PAGE = 65536, PAGES = 3, SPACE = (PAGES + 1) * PAGE };
+  size_t part = sysconf (_SC_PAGESIZE);
+  char *space = mmap (0, SPACE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char *start = space + (-(size_t)space & (PAGE - 1));
+  eio_req req = { .type = EIO_MTOUCH, .size = PAGES * PAGE,
+                  .int1 = _i ? EIO_MT_MODIFY : 0 };
+  run r;
+  int i;
+
+  ck_assert_ptr_ne (space, MAP_FAILED);
+  madvise (space, SPACE, MADV_NOHUGEPAGE);
+  req.ptr2 = start;
+  host_start ();
+  wake ();
+  page_size = PAGE;
+  r = execute_without (&req, F_madvise, ENOSYS, 0, 0);
+  page_size = 0;
+  assert_ok (r.seen, 0);
+  for (i = 0; i < PAGES; ++i)
+    {
+      ck_assert_int_eq (pages_in (start + i * PAGE, 1, part), 1);
+      ck_assert_int_eq (pages_in (start + i * PAGE, PAGE / part, part), 1);
+    }
+  munmap (space, SPACE);
+}
+END_TEST
+
+/* A file that was cut while it was mapped, which the first signal mends. */
+static int cut_fd;
+static off_t cut_size;
+static atomic_int mends;
+
+static void
+mend (int signal)
+{
+  (void)signal;
+  if (ftruncate (cut_fd, cut_size))
+    _exit (99);
+  ++mends;
+}
+
+/* Be it a worker that touches, or eio_poll. */
+START_TEST (mtouch_by_hand_leaves_bus_errors_to_the_host)
+{
+  struct sigaction act = { .sa_handler = mend };
+  int here = _i / 2;
+  eio_req req = { .type = EIO_MTOUCH, .int1 = _i % 2 ? EIO_MT_MODIFY : 0 };
+  run r;
+
+  host_start ();
+  cut_size = 2 * sysconf (_SC_PAGESIZE);
+  cut_fd = open (scratch_path ("cut"), O_RDWR | O_CREAT, 0600);
+  ck_assert_int_ge (cut_fd, 0);
+  req.size = (size_t)cut_size;
+  req.ptr2 = mmap (0, req.size, PROT_READ | PROT_WRITE, MAP_SHARED, cut_fd, 0);
+  ck_assert_ptr_ne (req.ptr2, MAP_FAILED);
+  sigaction (SIGBUS, &act, 0);
+  r = execute_without (&req, F_madvise, ENOSYS, here ? F_pthread_create : 0,
+                       EAGAIN);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (mends, 1);
+  ck_assert_uint_eq (eio_nthreads (), !here);
+  munmap (req.ptr2, req.size);
+  close (cut_fd);
+}
+END_TEST
+
 static int
 is_readable (int fd)
 {
@@ -2294,6 +2464,115 @@ START_TEST (poll_fd_becomes_a_pipe)
   ck_assert_int_eq (eio_init (0, 0), 0);
   ck_assert_int_eq (eio_poll_fd (), fd);
   ck_assert_int_eq (count_fds (), fds + 2);
+}
+END_TEST
+
+/* Of an eventfd, and of a pipe: they do not fail by themselves, but who
+ * watches is not told twice. */
+START_TEST (poll_fd_survives_single_failures)
+{
+  static const int errors[] = { EIO, EAGAIN, EPERM };
+  int fd, i;
+
+  start ();
+  if (_i / 3)
+    arm (F_eventfd, ENOSYS, 0, 1);
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, 0);
+  for (i = 0; i < 3; ++i)
+    {
+      outcome o = { 0 };
+
+      arm (F_write, errors[_i % 3], 0, 1);
+      arm (F_read, errors[_i % 3], 0, 1);
+      eio_nop (0, note, &o);
+      wait_until (is_readable (fd));
+      host_drain ();
+      assert_ok (o, 0);
+      ck_assert_int_eq (is_readable (fd), 0);
+      ck_assert_int_eq (calls_of (F_write), 2);
+      ck_assert_int_eq (calls_of (F_read), 2);
+    }
+}
+END_TEST
+
+/* Puts an eventfd of the host's in the place of ours, a pipe in that of ours,
+ * or its end in that of the end that is written to, with a token inside.
+ * Returns where that comes out. */
+static int
+replace_ends (int kind, const int ends[2])
+{
+  const uint64_t token = 1;
+  int hosts[2];
+
+  if (kind < 2)
+    close (ends[0]);
+  if (kind == 1)
+    close (ends[1]);
+  if (kind)
+    ck_assert_int_eq (pipe (hosts), 0);
+  else
+    hosts[0] = hosts[1] = eventfd (0, 0);
+  ck_assert_int_eq (fcntl (hosts[0], F_SETFL, O_NONBLOCK), 0);
+
+  if (kind < 2)
+    {
+      ck_assert_int_eq (hosts[0], ends[0]);
+      ck_assert_int_eq (hosts[1], ends[1]);
+    }
+  else
+    {
+      ck_assert_int_eq (dup2 (hosts[1], ends[1]), ends[1]);
+      close (hosts[1]);
+    }
+  ck_assert_int_eq (write (ends[1], &token, sizeof token), sizeof token);
+  return hosts[0];
+}
+
+/* Whoever finds out: eio_poll_fd, eio_init, which drops what is outstanding,
+ * or eio_shutdown. */
+START_TEST (poll_fd_that_became_the_hosts_is_left_alone)
+{
+  int kind = _i % 3, way = _i / 3, ends[2], out, fd;
+  uint64_t tokens[8] = { 0 };
+  outcome o = { 0 };
+
+  start ();
+  ck_assert_int_eq (pipe (ends), 0);
+  close (ends[0]);
+  close (ends[1]);
+  arm (F_eventfd, ENOSYS, 0, kind > 0);
+  ck_assert_int_eq (eio_poll_fd (), ends[0]);
+  if (!kind)
+    ends[1] = ends[0];
+  if (way < 2)
+    {
+      eio_nop (0, note, &o);
+      wait_until (is_readable (ends[0]));
+    }
+  out = replace_ends (kind, ends);
+  if (way == 2)
+    ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  if (way > 0)
+    host_start ();
+
+  fd = eio_poll_fd ();
+  ck_assert_int_gt (fd, 0);
+  ck_assert_int_ne (fd, ends[0]);
+  ck_assert_int_ne (fd, ends[1]);
+  ck_assert_int_eq (is_readable (fd), !way);
+  if (way > 0)
+    eio_nop (0, note, &o);
+  wait_until (is_readable (fd));
+  host_drain ();
+  assert_ok (o, 0);
+  ck_assert_int_eq (is_readable (fd), 0);
+
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (fcntl (fd, F_GETFD), -1);
+  ck_assert_int_ge (fcntl (ends[1], F_GETFD), 0);
+  ck_assert_int_eq (read (out, tokens, sizeof tokens), sizeof *tokens);
+  ck_assert_uint_eq (*tokens, 1);
 }
 END_TEST
 
@@ -2997,6 +3276,37 @@ START_TEST (workers_wait_without_futexes)
 }
 END_TEST
 
+static void
+doze (eio_req *req)
+{
+  nap (1);
+  req->result = 0;
+}
+
+/* The first, the second or the third, of a worker or of eio_flush. */
+START_TEST (single_wake_ups_may_fail)
+{
+  static const int errors[] = { EINTR, EAGAIN, ENOMEM, EPERM };
+  int flushes = _i / LENGTH (errors), nth;
+
+  start ();
+  wake_error = errors[_i % LENGTH (errors)];
+  for (nth = 0; nth < 3; ++nth)
+    for (good_wakes = nth; good_wakes >= 0;)
+      {
+        outcome o = { 0 };
+
+        nap (2); /* for the worker to sleep */
+        eio_custom (doze, 0, note, &o);
+        if (flushes)
+          ck_assert_int_eq (eio_flush (), 0);
+        else
+          host_drain ();
+        assert_ok (o, 0);
+      }
+}
+END_TEST
+
 /*****************************************************************************
  * The suite                                                                 *
  *****************************************************************************/
@@ -3009,6 +3319,7 @@ tear_down (void)
   eio_set_max_parallel (0);
   ck_assert_uint_eq (eio_nthreads (), 0);
   ck_assert_int_eq (bad_closes, 0);
+  ck_assert_int_eq (open_dirs, 0);
 }
 
 static void
@@ -3036,6 +3347,10 @@ add_short_transfers (TCase *tc)
   tcase_add_loop_test (tc, slurp_continues_short_reads, 0, SLURPS);
   tcase_add_loop_test (tc, slurp_reads_on_when_the_size_was_wrong, 0, SLURPS);
   tcase_add_test (tc, slurp_never_asks_for_more_than_is_wanted);
+#if SIZE_MAX > 0xffffffff
+  tcase_add_test (tc, slurp_to_the_end_has_no_limit);
+  tcase_add_loop_test (tc, files_may_be_larger_than_an_int, 0, 2);
+#endif
   tcase_add_loop_test (tc, slurp_that_fails_half_way_fails, 0, 5);
   tcase_add_test (tc, sendfile_continues_short_transfers);
   tcase_add_test (tc, sendfile_by_hand_continues_short_transfers);
@@ -3057,6 +3372,7 @@ add_buffers (TCase *tc)
   tcase_add_test (tc, slurp_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, failed_stat_shows_nothing_of_our_memory);
   tcase_add_test (tc, pages_are_those_of_the_running_system);
+  tcase_add_loop_test (tc, mincore_counts_pages_of_the_running_system, 0, 2);
 }
 
 static void
@@ -3084,7 +3400,12 @@ add_missing (TCase *tc)
   tcase_add_test (tc, rename_needs_renameat2_for_flags_only);
   tcase_add_loop_test (tc, mtouch_touches_by_hand, 0, 6);
   tcase_add_loop_test (tc, mtouch_by_hand_writes_only_when_told_to, 0, 2);
+  tcase_add_loop_test (
+    tc, mtouch_by_hand_steps_by_pages_of_the_running_system, 0, 2);
+  tcase_add_loop_test (tc, mtouch_by_hand_leaves_bus_errors_to_the_host, 0, 4);
   tcase_add_test (tc, poll_fd_becomes_a_pipe);
+  tcase_add_loop_test (tc, poll_fd_survives_single_failures, 0, 6);
+  tcase_add_loop_test (tc, poll_fd_that_became_the_hosts_is_left_alone, 0, 9);
   tcase_add_loop_test (tc, poll_fd_keeps_its_number_in_a_child, 0, 4);
   tcase_add_test (tc, poll_fd_may_change_its_number_in_a_child);
   tcase_add_test (tc, poll_fd_is_never_descriptor_0);
@@ -3129,6 +3450,7 @@ add_threads (TCase *tc)
   tcase_add_loop_test (tc, refused_name_affinity_and_scheduling_do_no_harm, 0,
                        3);
   tcase_add_test (tc, workers_wait_without_futexes);
+  tcase_add_loop_test (tc, single_wake_ups_may_fail, 0, 8);
 }
 
 int
