@@ -4424,18 +4424,20 @@ etp_open_scope (etp_pool *pool, size_t frame)
   return scope;
 }
 
-/* Completes what the inmost scope is in, and closes it. */
+/* Completes what the inmost scope is in, and closes it. That may be left, too,
+ * and then goes on by what the scope still holds: it is where it is completed,
+ * now. */
 static void
-etp_close_scope (etp_pool *pool)
+etp_close_scope (etp_pool *pool, size_t frame)
 {
-  etp_scope *scope = pool->scope, left = *scope;
+  etp_scope *scope = pool->scope;
 
-  if (pool->scope_thread == eio__self ())
-    --eio__depth;
+  scope->frame = frame;
+  eio__complete (pool, scope);
+  --eio__depth;
   ecb_store_release (pool->scope, scope->outer);
   scope->outer = pool->spare_scopes;
   pool->spare_scopes = scope;
-  eio__complete (pool, &left); /* which may be left, too */
 }
 
 /* Closes the scopes within this one: this one's callback has returned, so
@@ -4444,7 +4446,23 @@ static void
 etp_return_to_scope (etp_pool *pool, etp_scope *scope)
 {
   while (pool->scope != scope)
-    etp_close_scope (pool);
+    etp_close_scope (pool, scope->frame);
+}
+
+/* Those of another thread, which therefore have been left, become this one's. */
+static void
+etp_adopt_scopes (etp_pool *pool)
+{
+  etp_scope *scope;
+
+  if (pool->scope_thread == eio__self ())
+    return;
+  for (scope = pool->scope; scope; scope = scope->outer)
+    {
+      scope->frame = 0;
+      ++eio__depth;
+    }
+  ecb_store_relaxed (pool->scope_thread, eio__self ());
 }
 
 /* Whether scope's callback has certainly been left, as seen from an eio_poll
@@ -4476,8 +4494,9 @@ etp_settle (etp_pool *pool, size_t end)
     return;
   pool->settling = end;
   etp_use (pool);
+  etp_adopt_scopes (pool);
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
-    etp_close_scope (pool);
+    etp_close_scope (pool, end);
 
   X_LOCK (pool->siglock);
   etp_count_finished (pool);
@@ -4940,7 +4959,7 @@ etp_poll_scoped (etp_pool *pool)
     {
       etp_discount_results (pool);
       etp_return_to_scope (pool, scope);
-      etp_close_scope (pool);
+      etp_close_scope (pool, frame);
     }
   else if (eio__depth)
     --eio__depth;

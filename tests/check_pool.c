@@ -1276,6 +1276,69 @@ START_TEST (group_waits_for_the_others_after_a_member_jumped)
 }
 END_TEST
 
+static void
+jump_in_destroy (eio_req *req)
+{
+  count_destroy (req);
+  longjmp (outside, 1);
+}
+
+START_TEST (destroy_may_jump_too)
+{
+  static eio_req req;
+  for (int i = 1; i <= 100; ++i)
+    {
+      eio_req *grp = eio_grp (finish_group, 0);
+      submit_raw (&req, EIO_NOP, _i ? jump_outside : count, jump_in_destroy);
+      eio_grp_add (grp, &req);
+      if (_i)
+        poll_and_land ();
+      poll_and_land ();
+      ck_assert_int_eq (finishes, i);
+      ck_assert_int_eq (destroyed, i);
+      ck_assert_int_eq (group_calls, i - 1);
+      await_group (i);
+      expect_counters (0, 0, 0);
+    }
+  ck_assert_int_eq (destroyed, 100);
+  expect_usable ();
+}
+END_TEST
+
+static void
+poll_in_left_destroy (eio_req *req)
+{
+  int groups = group_calls;
+  count_destroy (req);
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (group_calls, groups);
+}
+
+static void *
+await_one_group (void *arg)
+{
+  (void)arg;
+  while (!group_calls)
+    eio_poll ();
+  return 0;
+}
+
+/* What has been left is completed once, also by another thread. */
+START_TEST (poll_in_destroy_does_not_complete_what_is_being_completed)
+{
+  static eio_req req;
+  submit_raw (&req, EIO_NOP, jump_outside, poll_in_left_destroy);
+  eio_grp_add (eio_grp (finish_group, 0), &req);
+  poll_and_land ();
+  if (_i)
+    pthread_join (start_thread (await_one_group, 0), 0);
+  await_group (1);
+  ck_assert_int_eq (destroyed, 1);
+  expect_counters (0, 0, 0);
+  expect_usable ();
+}
+END_TEST
+
 static int
 jump_from_group (eio_req *grp)
 {
@@ -2730,6 +2793,9 @@ add_jump (Suite *suite)
                   group_goes_on_after_a_member_jumped_in_an_unasked_poll);
   tcase_add_test (tc, group_waits_for_the_others_after_a_member_jumped);
   tcase_add_test (tc, groups_finish_may_jump_too);
+  tcase_add_loop_test (tc, destroy_may_jump_too, 0, 2);
+  tcase_add_loop_test (
+    tc, poll_in_destroy_does_not_complete_what_is_being_completed, 0, 2);
   tcase_add_test (tc, feeder_goes_on_after_its_members_jumped);
   tcase_add_test (tc, host_is_told_of_what_a_jump_left);
   tcase_add_test (tc, jump_out_of_a_nested_poll_leaves_the_outer_one_usable);
