@@ -2366,8 +2366,8 @@ struct etp_pool
   unsigned max_npending;                /* atomic */
   unsigned npolls;                      /* atomic */
   unsigned finished, cancelled;         /* not in nfinished, ncancelled yet */
-  unsigned long long slow;              /* nanoseconds, 0: none is */
-  void (*slow_cb) (const eio_req *, eio_tstamp);
+  unsigned long long slow;              /* nanoseconds, 0: none is; atomic */
+  void (*slow_cb) (const eio_req *, eio_tstamp); /* atomic */
   int told;                             /* the last poll was ended by a
                                            callback's value */
   unsigned long long end;               /* of eio_shutdown, 0: none */
@@ -3863,8 +3863,8 @@ etp_begin_life (etp_pool *pool, etp_pool *old)
   pool->finish_cancelled = ecb_load_relaxed (old->finish_cancelled);
   pool->nothreads = ecb_load_relaxed (old->nothreads);
   pool->watch = ecb_load_relaxed (old->watch);
-  pool->slow = old->slow;
-  pool->slow_cb = old->slow_cb;
+  pool->slow_cb = ecb_load_relaxed (old->slow_cb);
+  pool->slow = ecb_load_count (old->slow);
   pool->nreserved = old->nreserved;
   pool->reserved_rank = old->reserved_rank;
   pool->ageing = old->ageing;
@@ -4127,12 +4127,10 @@ etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
 }
 
 static void
-etp_watch (etp_pool *pool, int what, int on)
+etp_watch_locked (etp_pool *pool, int what, int on) X_NEEDS (pool->reqlock)
 {
-  X_LOCK (pool->reqlock);
   ecb_store_relaxed (pool->watch, on ? pool->watch | what
                                      : pool->watch & ~what);
-  X_UNLOCK (pool->reqlock);
 }
 
 /* Idle workers decide anew how long they may be that. */
@@ -4563,8 +4561,11 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 static void
 etp_report (etp_pool *pool, eio_req *req, unsigned long long ns)
 {
+  void (*cb) (const eio_req *, eio_tstamp) = ecb_load_relaxed (pool->slow_cb);
+
   req->eio_reported = 1;
-  pool->slow_cb (req, (eio_tstamp)ns / 1e9);
+  if (cb)
+    cb (req, (eio_tstamp)ns / 1e9);
   etp_use (pool);
 }
 
@@ -4573,6 +4574,7 @@ static void
 etp_look_at_times (etp_pool *pool, etp_scope *scope, eio_req *req)
 {
   unsigned long long ran = eio__elapsed (req->eio_t[1], req->eio_t[2]);
+  unsigned long long slow = ecb_load_count (pool->slow);
 
   if (req->eio_timed & ETP_QUEUE_TIME)
     {
@@ -4580,7 +4582,7 @@ etp_look_at_times (etp_pool *pool, etp_scope *scope, eio_req *req)
       etp_add_to_hist (&pool->deliver_hist, req->eio_t[2], eio_sys_now ());
       X_UNLOCK (pool->reslock);
     }
-  if (pool->slow && ran > pool->slow && !req->eio_reported)
+  if (slow && ran > slow && !req->eio_reported)
     {
       etp_report (pool, req, ran);
       if (!ecb_load_relaxed (pool->over))
@@ -4877,9 +4879,10 @@ etp_poll_in_scope (etp_pool *pool, etp_scope *scope, int *told)
     }
 }
 
-/* A request that executes for too long, and has not been reported; or null. */
+/* A request that executes for longer than that, and has not been reported; or
+ * null. */
 static eio_req *
-etp_find_slow (etp_pool *pool, unsigned long long now)
+etp_find_slow (etp_pool *pool, unsigned long long now, unsigned long long ns)
 {
   etp_pool *crew;
 
@@ -4893,7 +4896,7 @@ etp_find_slow (etp_pool *pool, unsigned long long now)
         if (w->serving == pool && (req = ecb_load_relaxed (w->req))
             && ecb_load_relaxed (req->eio_timed) & ETP_RUN_TIME
             && !req->eio_reported
-            && eio__elapsed (req->eio_t[1], now) > pool->slow)
+            && eio__elapsed (req->eio_t[1], now) > ns)
           slow = req;
       X_UNLOCK (crew->reqlock);
       if (slow)
@@ -4907,11 +4910,11 @@ etp_find_slow (etp_pool *pool, unsigned long long now)
 static void ecb_noinline
 etp_report_slow (etp_pool *pool, etp_scope *scope)
 {
-  unsigned long long now = eio_sys_now ();
+  unsigned long long now = eio_sys_now (), ns;
   eio_req *req;
 
-  while (!ecb_load_relaxed (pool->over) && pool->slow
-         && (req = etp_find_slow (pool, now)))
+  while (!ecb_load_relaxed (pool->over) && (ns = ecb_load_count (pool->slow))
+         && (req = etp_find_slow (pool, now, ns)))
     {
       etp_report (pool, req, eio__elapsed (req->eio_t[1], now));
       if (!ecb_load_relaxed (pool->over))
@@ -4951,7 +4954,7 @@ etp_poll_scoped (etp_pool *pool)
       return -1;
     }
 
-  if (ecb_expect_false (pool->slow))
+  if (ecb_expect_false (ecb_load_count (pool->slow)))
     etp_report_slow (pool, scope);
   res = ecb_load_relaxed (pool->over) ? 0
                                       : etp_poll_in_scope (pool, scope, &told);
@@ -4977,7 +4980,8 @@ etp_poll_once (etp_pool *pool)
       errno = EAGAIN; /* shelved */
       return ecb_load_relaxed (pool->nreqs) ? -1 : 0;
     }
-  if (!pool->slow && !etp_has_work (pool) && !ecb_load_relaxed (pool->signalled)
+  if (!ecb_load_count (pool->slow) && !etp_has_work (pool)
+      && !ecb_load_relaxed (pool->signalled)
       && !ecb_load_relaxed (etp_crew (pool)->start_failed) && !pool->scope
       && !ecb_load_relaxed (pool->feeding))
     return 0;
@@ -11012,7 +11016,11 @@ eio_get_ageing (void)
 void
 eio_set_timing (int on)
 {
-  etp_watch (eio__pool (), ETP_TIMING, on);
+  etp_pool *pool = eio__pool ();
+
+  X_LOCK (pool->reqlock);
+  etp_watch_locked (pool, ETP_TIMING, on);
+  X_UNLOCK (pool->reqlock);
 }
 
 int
@@ -11026,10 +11034,13 @@ eio_set_slow (eio_tstamp seconds,
               void (*cb) (const eio_req *req, eio_tstamp running))
 {
   etp_pool *pool = eio__pool ();
+  unsigned long long ns = cb ? eio_sys_ns (seconds) : 0;
 
-  pool->slow = cb ? eio_sys_ns (seconds) : 0;
-  pool->slow_cb = cb;
-  etp_watch (pool, ETP_SLOW, pool->slow != 0);
+  X_LOCK (pool->reqlock);
+  ecb_store_relaxed (pool->slow_cb, cb);
+  ecb_store_count (pool->slow, ns);
+  etp_watch_locked (pool, ETP_SLOW, ns != 0);
+  X_UNLOCK (pool->reqlock);
 }
 
 /* The poll thread keeps it, when it takes results. What has come since counts

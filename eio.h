@@ -876,7 +876,8 @@ int eio_get_timing (void);
  * running is for how long.  cb may
  * read what the request was filled with, and cancel it.  A loop that wants to
  * know in time calls eio_poll by a timer.  0 (initially), negative or NaN
- * seconds, or a null cb: none is reported.  [poll thread] */
+ * seconds, or a null cb: none is reported, but by an eio_poll that goes on in
+ * another thread.  [any thread] */
 void eio_set_slow (eio_tstamp seconds,
                    void (*cb) (const eio_req *req, eio_tstamp running));
 

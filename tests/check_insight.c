@@ -1681,6 +1681,68 @@ START_TEST (slow_requests_are_reported_by_eio_poll_only)
 }
 END_TEST
 
+static atomic_int told_of_slow, switching;
+
+static void
+be_told (const eio_req *req, eio_tstamp running)
+{
+  (void)req;
+  told_of_slow += running > 0;
+}
+
+static void *
+switch_slow (void *arg)
+{
+  (void)arg;
+  while (switching)
+    {
+      eio_set_slow (1e-9, be_told);
+      eio_set_slow (0, 0);
+    }
+  return 0;
+}
+
+START_TEST (slow_is_set_by_any_thread)
+{
+  pthread_t thread;
+  int n = 0;
+
+  stopped_at = 0;
+  switching = 1;
+  ck_assert_int_eq (pthread_create (&thread, 0, switch_slow, 0), 0);
+  while (n < 10000 || !told_of_slow)
+    {
+      submit_nops (50);
+      n += 50;
+      host_drain ();
+    }
+  switching = 0;
+  pthread_join (thread, 0);
+  ck_assert_int_eq (finishes, n);
+}
+END_TEST
+
+/* Nor are these reported when they are. */
+START_TEST (librarys_own_requests_are_not_slow)
+{
+  int i, k;
+
+  stopped_at = 0;
+  eio_set_inline (1);
+  eio_set_slow (1e-9, be_told);
+  for (i = 0; i < 2000; ++i)
+    {
+      int fd = open (".", O_RDONLY);
+
+      ck_assert_int_ge (fd, 0);
+      eio__ask_fs (EIO_POOL, fd, 7);
+      for (k = 0; k < 20; ++k)
+        eio_poll ();
+    }
+  ck_assert_int_eq (told_of_slow, 0);
+}
+END_TEST
+
 START_TEST (slow_request_can_be_read)
 {
   probe p;
@@ -3238,6 +3300,8 @@ add_slow (Suite *suite)
 
   tcase_add_test (tc, slow_request_is_reported_while_it_executes);
   tcase_add_test (tc, slow_requests_are_reported_by_eio_poll_only);
+  tcase_add_test (tc, slow_is_set_by_any_thread);
+  tcase_add_test (tc, librarys_own_requests_are_not_slow);
   tcase_add_test (tc, slow_request_can_be_read);
   tcase_add_test (tc, several_slow_requests_are_reported);
   tcase_add_test (tc, submitted_again_it_is_reported_again);

@@ -2058,6 +2058,37 @@ START_TEST (free_waits_for_who_signals)
 }
 END_TEST
 
+/* Who signals is not there any more. */
+START_TEST (child_need_not_wait_for_who_signalled)
+{
+  pthread_t thread;
+  int status;
+  pid_t pid;
+
+  sem_init (&blocks, 0, 0);
+  sem_init (&goes_on, 0, 0);
+  loop_open (&a, OWN, 0);
+  b.pool = eio_pool_new_shared (a.pool, 0, 0, 0);
+  no_threads = 1;
+  pthread_create (&thread, 0, submit_nop_to_a, 0);
+  take (&blocks);
+  pid = fork ();
+  if (!pid)
+    {
+      alarm (20);
+      _exit (eio_pool_free (b.pool) != 0);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  give (&goes_on, 1);
+  pthread_join (thread, 0);
+  ck_assert_int_eq (eio_pool_free (b.pool), 0);
+  loop_drain (&a);
+  ck_assert_int_eq (finishes, 1);
+  loop_close (&a);
+}
+END_TEST
+
 static void
 drain_pool (eio_pool *pool)
 {
@@ -4207,6 +4238,7 @@ add_ends (Suite *suite)
                        1, 3);
   tcase_add_test (tc, free_waits_for_who_executes_in_place_of_workers);
   tcase_add_test (tc, free_waits_for_who_signals);
+  tcase_add_test (tc, child_need_not_wait_for_who_signalled);
   tcase_add_test (tc, free_waits_for_who_has_served);
   tcase_add_test (tc, free_waits_for_what_the_library_asks);
   tcase_add_test (tc, pool_that_gets_a_request_meanwhile_is_not_freed);
