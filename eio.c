@@ -5376,7 +5376,12 @@ enum
   EIO__NO_TEE = 1 << 19,
   EIO__NO_RENAMEAT2 = 1 << 20,
   EIO__NO_RESOLVE = 1 << 21,
-  EIO__NO_TMPFILE = 1 << 22
+  EIO__NO_TMPFILE = 1 << 22,
+
+  /* What is refused by EINVAL, too, which a bad argument would be: asked again
+   * of no descriptor, that says EBADF. */
+  EIO__MAY_BE_EINVAL
+  = EIO__NO_OPENAT2 | EIO__NO_STATX | EIO__NO_CACHESTAT | EIO__NO_COPY_RANGE
 };
 
 /* Whether it is the call that fails with this error, and not the file: as it
@@ -5407,8 +5412,8 @@ eio__is_refused (unsigned which, int error)
   return errno == error || errno == ENOSYS;
 }
 
-/* Sandboxes refuse what they do not know by EPERM, kernels what they know in
- * part by EINVAL, and libc says so of what it cannot emulate. */
+/* Sandboxes refuse what they do not know by EPERM or EINVAL, kernels what they
+ * know in part by EINVAL, and libc says so of what it cannot emulate. */
 static ssize_t
 eio__learn_missing (const eio_req *req, unsigned which, ssize_t res)
 {
@@ -5417,7 +5422,7 @@ eio__learn_missing (const eio_req *req, unsigned which, ssize_t res)
   if (res >= 0)
     return res;
   if (error == ENOSYS
-      || ((error == EPERM || (error == EINVAL && which == EIO__NO_OPENAT2)
+      || ((error == EPERM || (error == EINVAL && which & EIO__MAY_BE_EINVAL)
            || (error == EOPNOTSUPP && which == EIO__NO_PREADV2))
           && eio__is_refused (which, error)))
     {

@@ -905,11 +905,12 @@ END_TEST
 
 START_TEST (statx_is_made_of_stat_where_it_is_missing)
 {
+  const int error = _i < 2 ? missing[_i] : EINVAL;
   int n;
 
   if (!start_in (1))
     start ();
-  arm (F_statx, missing[_i], 0, FOR_EVER);
+  arm (F_statx, error, 0, FOR_EVER);
   arm (F_fstatat, 0, 0, 0);
   check_all_statx ();
   ck_assert_int_gt (calls_of (F_fstatat), 0);
@@ -932,6 +933,8 @@ START_TEST (statx_that_fails_is_not_missing)
   fails (EACCES, eio_statx ("file", 0, EIO_STATX_ALL, KEEP));
   arm (F_statx, EPERM, 0, 1);
   fails (EPERM, eio_statx ("file", 0, EIO_STATX_ALL, KEEP));
+  arm (F_statx, EINVAL, 0, 1);
+  fails (EINVAL, eio_statx ("file", 0, EIO_STATX_ALL, KEEP));
   arm (F_statx, EINTR, 0, 2);
   gives (0, eio_statx ("file", 0, EIO_STATX_BTIME, KEEP_STATX));
   ck_assert_int_eq (calls_of (F_statx), 3);
@@ -2455,7 +2458,7 @@ add_statx (TCase *tc)
 {
   tcase_add_loop_test (tc, statx_says_what_stat_says, 0, PLACES);
   tcase_add_test (tc, statx_shows_only_what_is_valid);
-  tcase_add_loop_test (tc, statx_is_made_of_stat_where_it_is_missing, 0, 2);
+  tcase_add_loop_test (tc, statx_is_made_of_stat_where_it_is_missing, 0, 3);
   tcase_add_test (tc, statx_that_fails_is_not_missing);
 #ifdef STATX_BASIC_STATS
   tcase_add_loop_test (tc, statx_says_more_than_stat, 0, PLACES);
