@@ -2419,6 +2419,9 @@ static __thread etp_pool *eio__using;
 /* How many eio_polls of any pools it is in, or has left without return. */
 static __thread unsigned eio__depth;
 
+/* Whether it is in on_stop. */
+static __thread int eio__stopping;
+
 /* If it is a worker: whose, and whose request it executes, once there are
  * several pools. */
 static __thread etp_pool *eio__working, *eio__serving;
@@ -3294,6 +3297,7 @@ etp_leave_and_unlock (etp_pool *pool, etp_worker *w, const etp_wishes *wishes)
     pthread_join (corpse, 0);
   if (wishes->on_stop)
     {
+      eio__stopping = 1;
       wishes->on_stop (wishes->userdata);
       if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
         return; /* it forked */
@@ -4103,26 +4107,28 @@ etp_wait_parallel_locked (etp_pool *pool, unsigned nthreads)
   pool->nblocked -= (unsigned)self;
 }
 
+/* Who leaves is waited for, and does not wait for others that do. */
 static void
 etp_set_max_parallel (etp_pool *pool, unsigned nthreads)
 {
-  int have_corpse;
+  int have_corpse = 0;
   xthread_t corpse;
 
   etp_lock_crew (pool, &pool);
   etp_limit_locked (pool, pool->limit < nthreads ? pool->limit : nthreads);
-  ++pool->nwaiting;
-  etp_wait_parallel_locked (pool, nthreads);
-  --pool->nwaiting;
+  if (!eio__stopping)
+    {
+      ++pool->nwaiting;
+      etp_wait_parallel_locked (pool, nthreads);
+      --pool->nwaiting;
 
-  have_corpse = pool->have_corpse;
-  corpse = pool->corpse;
-  pool->have_corpse = 0;
+      have_corpse = pool->have_corpse;
+      corpse = pool->corpse;
+      pool->have_corpse = 0;
+    }
   X_UNLOCK (pool->reqlock);
 
-  if (have_corpse && pthread_equal (corpse, pthread_self ()))
-    pthread_detach (corpse); /* its on_stop has called this */
-  else if (have_corpse)
+  if (have_corpse)
     pthread_join (corpse, 0);
 }
 
@@ -10158,7 +10164,7 @@ eio__begin_childs_lives (void)
   memset (&waiting, 0, sizeof waiting);
   if (anew)
     {
-      eio__forking = 0;
+      eio__forking = eio__stopping = 0;
       X_MUTEX_CREATE (eio__pools_lock);
       for (pool = eio__pools; pool; pool = pool->next)
         pool->npins = 0;

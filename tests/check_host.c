@@ -948,6 +948,36 @@ START_TEST (shutdown_waits_for_hooks)
 }
 END_TEST
 
+static void
+lower_in_hook (void *data)
+{
+  eio_set_max_parallel (0);
+  hook_stop (data);
+}
+
+/* While others wait for all of them, or nobody does: they do not wait for each
+ * other. */
+START_TEST (hooks_may_lower_the_limit)
+{
+  int i;
+
+  pthread_key_create (&started, 0);
+  eio_set_thread_hooks (hook_start, lower_in_hook, &hook_data);
+  for (i = 0; i < 200; ++i)
+    {
+      eio_set_min_parallel (4);
+      submit_nops (8);
+      host_drain ();
+      if (_i)
+        eio_set_max_parallel (0);
+      else
+        eio_set_parallel (0);
+      wait_until (stops == starts && eio_nthreads () == 0);
+    }
+  ck_assert_int_ge (starts, 200);
+}
+END_TEST
+
 #ifdef __linux__
 static char worker_name[64];
 static size_t stack;
@@ -1271,6 +1301,7 @@ add_workers (TCase *tc)
 {
   tcase_add_test (tc, hooks_run_around_the_work_of_each_worker);
   tcase_add_test (tc, shutdown_waits_for_hooks);
+  tcase_add_loop_test (tc, hooks_may_lower_the_limit, 0, 2);
   tcase_add_test (tc, shutdown_does_not_wait_too_long_for_hooks);
   tcase_add_test (tc, shutdown_waits_for_slow_hooks);
 #ifdef __linux__

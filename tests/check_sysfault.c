@@ -1903,6 +1903,18 @@ START_TEST (pages_are_those_of_the_running_system)
 }
 END_TEST
 
+/* More than there can be. */
+START_TEST (room_beyond_all_memory_is_enomem)
+{
+  size_t cap = 64;
+
+  errno = 0;
+  ck_assert_ptr_null (eio__grow (0, &cap, SIZE_MAX / 4 + 1, 8));
+  ck_assert_int_eq (errno, ENOMEM);
+  ck_assert_uint_eq (cap, 64);
+}
+END_TEST
+
 /* Of the host, which has room for no more, and of ours. */
 START_TEST (mincore_counts_pages_of_the_running_system)
 {
@@ -3372,6 +3384,7 @@ add_buffers (TCase *tc)
   tcase_add_test (tc, slurp_zeroes_the_rest_of_our_buffer);
   tcase_add_test (tc, failed_stat_shows_nothing_of_our_memory);
   tcase_add_test (tc, pages_are_those_of_the_running_system);
+  tcase_add_test (tc, room_beyond_all_memory_is_enomem);
   tcase_add_loop_test (tc, mincore_counts_pages_of_the_running_system, 0, 2);
 }
 
