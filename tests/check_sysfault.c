@@ -2546,6 +2546,7 @@ replace_ends (int kind, const int ends[2])
 START_TEST (poll_fd_that_became_the_hosts_is_left_alone)
 {
   int kind = _i % 3, way = _i / 3, ends[2], out, fd;
+  eio_req req = { .type = EIO_NOP, .finish = note };
   uint64_t tokens[8] = { 0 };
   outcome o = { 0 };
 
@@ -2559,7 +2560,8 @@ START_TEST (poll_fd_that_became_the_hosts_is_left_alone)
     ends[1] = ends[0];
   if (way < 2)
     {
-      eio_nop (0, note, &o);
+      req.data = &o;
+      eio_submit (&req);
       wait_until (is_readable (ends[0]));
     }
   out = replace_ends (kind, ends);
