@@ -391,8 +391,7 @@ fault_syscall (long number, long a, long b, long c, long d, long e, long f)
       errno = ENOSYS;
       return -1;
     }
-  if (number == SYS_futex && b == 1 && good_wakes >= 0
-      && !good_wakes--)
+  if (number == SYS_futex && b == 1 && good_wakes >= 0 && !good_wakes--)
     {
       errno = wake_error;
       return -1;
