@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -542,6 +543,44 @@ START_TEST (resubmission_works_without_threads)
 }
 END_TEST
 
+static sigset_t mask_there;
+
+static void
+examine_mask (eio_req *req)
+{
+  pthread_sigmask (SIG_SETMASK, 0, &mask_there);
+  execute (req);
+}
+
+/* Those that the request's own instructions cause: blocked, they would kill,
+ * whatever handler the host has. */
+START_TEST (poll_thread_leaves_synchronous_signals_open)
+{
+  static const int open[] = { SIGSEGV, SIGBUS, SIGFPE,
+                              SIGILL,  SIGTRAP, SIGSYS };
+  sigset_t expected, before, after;
+
+  sigfillset (&expected); /* but not all are, and QEMU has fewer */
+  pthread_sigmask (SIG_SETMASK, &expected, &before);
+  pthread_sigmask (SIG_SETMASK, &before, &expected);
+  for (int i = 0; i < LENGTH (open); ++i)
+    sigdelset (&expected, open[i]);
+  fail_after (0);
+  submit (0)->feed = examine_mask;
+  host_drain ();
+  ck_assert_int_eq (executed_here, 1);
+  pthread_sigmask (SIG_SETMASK, 0, &after);
+  for (int sig = 1; sig <= SIGRTMAX; ++sig)
+    {
+      ck_assert_msg (sigismember (&mask_there, sig)
+                       == sigismember (&expected, sig),
+                     "signal %d", sig);
+      ck_assert_int_eq (sigismember (&after, sig),
+                        sigismember (&before, sig));
+    }
+}
+END_TEST
+
 /* Real operations, not only custom functions. */
 /* The signal would kill: workers block it. */
 START_TEST (broken_pipe_is_an_error_without_threads)
@@ -559,6 +598,37 @@ START_TEST (broken_pipe_is_an_error_without_threads)
   ck_assert_int_eq (sigismember (&pending, SIGPIPE), 0);
   pthread_sigmask (SIG_SETMASK, 0, &blocked);
   ck_assert_int_eq (sigismember (&blocked, SIGPIPE), 0);
+}
+END_TEST
+
+/* Sent to the thread, where it is one with that of the write, or to all. */
+START_TEST (pending_sigpipe_of_the_host_stays)
+{
+  outcome o = { 0 };
+  sigset_t set;
+  int fds[2];
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &set, 0);
+  if (_i)
+    kill (getpid (), SIGPIPE);
+  else
+    pthread_kill (main_thread, SIGPIPE);
+  sigpending (&set);
+  ck_assert_int_eq (sigismember (&set, SIGPIPE), 1);
+
+  fail_after (0);
+  ck_assert_int_eq (pipe (fds), 0);
+  close (fds[0]);
+  eio_write (fds[1], "x", 1, -1, 0, note, &o);
+  host_drain ();
+  assert_fails (o, EPIPE);
+  sigpending (&set);
+  ck_assert_int_eq (sigismember (&set, SIGPIPE), 1);
+  pthread_sigmask (SIG_SETMASK, 0, &set);
+  ck_assert_int_eq (sigismember (&set, SIGPIPE), 1);
+  close (fds[1]);
 }
 END_TEST
 
@@ -1393,6 +1463,65 @@ START_TEST (default_stack_is_tried_and_remembered)
 }
 END_TEST
 
+/* Of the first worker of a life. */
+static void
+expect_second_size (void)
+{
+  attempts = finishes = 0;
+  eio_nop (0, count, 0);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (finishes, 1);
+  ck_assert_int_eq (attempts, 1);
+  ck_assert_uint_eq (sizes_asked[0], second_size ());
+}
+
+static void
+begin_again (void)
+{
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  expect_second_size ();
+}
+
+static void
+shut_down_and_begin (void)
+{
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  expect_second_size ();
+}
+
+static void (*const lives[]) (void)
+  = { expect_second_size, begin_again, shut_down_and_begin };
+
+/* Of this process, or in a child, whose life is another as it is. */
+START_TEST (refused_stack_is_remembered_in_other_lives)
+{
+  int forks = _i >= LENGTH (lives);
+  pid_t pid;
+
+  if (forks && !child_may_start_threads ())
+    return;
+  ck_assert_int_eq (eio_init (0, 0), 0); /* the host's pipe is shared */
+  least_stack = first_size () + 1;
+  eio_nop (0, count, 0);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (attempts, 2);
+
+  if (!forks)
+    {
+      lives[_i] ();
+      return;
+    }
+  pid = fork ();
+  if (!pid)
+    {
+      begin_child ();
+      lives[_i - LENGTH (lives)] ();
+      _exit (0);
+    }
+  expect_success (pid);
+}
+END_TEST
+
 START_TEST (refusal_of_every_stack_is_no_thread_at_all)
 {
   least_stack = SIZE_MAX;
@@ -1521,7 +1650,9 @@ add_no_thread (Suite *suite)
   tcase_add_test (tc, custom_function_on_the_poll_thread_cannot_shut_down);
   tcase_add_test (tc, resubmission_works_without_threads);
   tcase_add_test (tc, files_are_read_without_threads);
+  tcase_add_test (tc, poll_thread_leaves_synchronous_signals_open);
   tcase_add_test (tc, broken_pipe_is_an_error_without_threads);
+  tcase_add_loop_test (tc, pending_sigpipe_of_the_host_stays, 0, 2);
 }
 
 static void
@@ -1594,6 +1725,8 @@ add_stacks (Suite *suite)
   tcase_add_test (tc, usual_stack_is_asked_for_once);
   tcase_add_test (tc, twice_the_stack_is_tried_and_remembered);
   tcase_add_test (tc, default_stack_is_tried_and_remembered);
+  tcase_add_loop_test (tc, refused_stack_is_remembered_in_other_lives, 1,
+                       2 * LENGTH (lives));
   tcase_add_test (tc, refusal_of_every_stack_is_no_thread_at_all);
   tcase_add_test (tc, lack_of_threads_is_not_taken_for_lack_of_stack);
   tcase_add_test (tc, stack_is_never_smaller_than_the_system_allows);
