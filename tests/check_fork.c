@@ -762,6 +762,93 @@ call_cancel (void)
 }
 
 static void
+call_poll_fd (void)
+{
+  int fd = eio_poll_fd ();
+
+  need (fd > 0);
+  need (eio_poll_fd () == fd);
+}
+
+static void
+call_poll_wait (void)
+{
+  need (eio_poll_wait (0) == 0);
+  eio_set_min_parallel (1);
+  eio_nop (0, count, 0);
+  need (eio_poll_wait (-1) == 1);
+  call_loop ();
+  need (finishes == 1);
+}
+
+static void
+call_flush (void)
+{
+  eio_set_min_parallel (1);
+  eio_nop (0, count, 0);
+  need (eio_flush () == 0);
+  need (finishes == 1);
+}
+
+static void
+call_get_stats (void)
+{
+  struct eio_stats stats;
+
+  need (eio_get_stats (&stats, sizeof stats) == 0);
+  need (stats.finished == 0);
+}
+
+static void
+call_set_parallel (void)
+{
+  eio_set_parallel (2);
+  eio_set_parallel (0);
+  need (eio_nthreads () == 0);
+  eio_set_parallel (1);
+}
+
+static void
+call_try_submit (void)
+{
+  static eio_req req;
+  req.type = EIO_NOP;
+  req.finish = count;
+  eio_set_min_parallel (1);
+  need (eio_try_submit (&req) == 0);
+  call_loop ();
+  need (finishes == 1);
+}
+
+static void
+feed_twice (eio_req *grp)
+{
+  static int fed;
+
+  if (fed++ < 2)
+    eio_grp_add (grp, eio_nop (0, count, 0));
+}
+
+static void
+call_grp_feed (void)
+{
+  eio_set_min_parallel (1);
+  eio_grp_feed (eio_grp (count, 0), feed_twice, 1);
+  call_loop ();
+  need (finishes == 3);
+}
+
+/* What comes after an end is a beginning. */
+static void
+call_shutdown (void)
+{
+  need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == 0);
+  need (eio_shutdown (EIO_SHUTDOWN_CANCEL, -1) == 0);
+  call_flush ();
+  need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == 0);
+}
+
+static void
 call_sync (void)
 {
   eio_wd wd = eio_wd_open_sync (EIO_CWD, "/");
@@ -777,9 +864,11 @@ fork_again (void)
 }
 
 static void (*const uses[]) (void) = {
-  call_counters, call_max_parallel_0, call_limits, call_settings,
-  call_poll,     call_loop,           call_wrapper, call_submit,
-  call_groups,   call_cancel,         call_sync,    fork_again
+  call_counters,   call_max_parallel_0, call_limits,    call_settings,
+  call_poll,       call_loop,           call_wrapper,   call_submit,
+  call_groups,     call_cancel,         call_sync,      call_poll_fd,
+  call_poll_wait,  call_flush,          call_get_stats, call_set_parallel,
+  call_try_submit, call_grp_feed,       call_shutdown,  fork_again
 };
 
 START_TEST (nothing_hangs_in_a_child_without_init)

@@ -192,6 +192,23 @@ START_TEST (wd_is_never_descriptor_0)
 }
 END_TEST
 
+/* One that would be descriptor 0 is another's copy. */
+START_TEST (wd_is_closed_on_exec)
+{
+  eio_wd wd;
+
+  if (_i)
+    close (0);
+  gives (0, eio_wd_open (".", KEEP));
+  check_wd (got.wd, ".");
+  ck_assert_int_eq (fcntl (wd_fd (got.wd), F_GETFD), FD_CLOEXEC);
+  wd = open_wd (".");
+  ck_assert_int_eq (fcntl (wd_fd (wd), F_GETFD), FD_CLOEXEC);
+  eio_wd_close_sync (got.wd);
+  eio_wd_close_sync (wd);
+}
+END_TEST
+
 START_TEST (wd_open_reports_errors_and_leaks_no_descriptor)
 {
   static const struct
@@ -971,6 +988,7 @@ main (void)
   tcase_add_test (tc, wd_open_sync_and_wd_close_sync_do_the_same);
   tcase_add_test (tc, wd_close_sync_ignores_what_is_no_wd);
   tcase_add_test (tc, wd_is_never_descriptor_0);
+  tcase_add_loop_test (tc, wd_is_closed_on_exec, 0, 2);
   tcase_add_test (tc, wd_open_reports_errors_and_leaks_no_descriptor);
   tcase_add_test (tc, wd_open_fails_when_no_descriptors_are_left);
   tcase_add_test (tc, directories_need_not_be_readable);
