@@ -12,6 +12,10 @@
 # define _GNU_SOURCE 1
 #endif
 
+#ifdef HAVE_CONFIG_H
+# include "config.h"
+#endif
+
 #include "support.h"
 
 #include "ecb.h"
@@ -35,6 +39,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <ucontext.h>
 
 /* The kernel's headers are not where musl's are. */
 #ifdef __has_include
@@ -880,6 +885,150 @@ START_TEST (requests_run_without_threads)
 END_TEST
 
 /*****************************************************************************
+ * Calls that the host answers                                               *
+ *****************************************************************************/
+
+/* Where a handler puts the result of the call that the kernel left to it. */
+#if defined __x86_64__
+# define RESULT_REGISTER(context) ((context)->uc_mcontext.gregs[REG_RAX])
+#elif defined __i386__
+# define RESULT_REGISTER(context) ((context)->uc_mcontext.gregs[REG_EAX])
+#elif defined __aarch64__
+# define RESULT_REGISTER(context) ((context)->uc_mcontext.regs[0])
+#endif
+
+#if HAVE_SUPERVISOR && HAVE_STATX && defined SYS_statx \
+    && defined RESULT_REGISTER
+# define HAVE_TRAPS 1
+
+static atomic_int traps;
+static char trapped[5000]; /* what the requests are about */
+
+static void
+answer_trap (int signal, siginfo_t *info, void *context)
+{
+  (void)signal, (void)info;
+  ++traps;
+  RESULT_REGISTER ((ucontext_t *)context) = -ENOSYS;
+}
+
+/* From now on, and in children.  Returns whether it can be. */
+static int
+set_trap (void)
+{
+  struct sigaction act = { .sa_sigaction = answer_trap,
+                           .sa_flags = SA_SIGINFO };
+  struct sock_filter code[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_statx, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { LENGTH (code), code };
+
+  strcpy (trapped, scratch_path ("trapped"));
+  write_file (trapped, content, 5);
+  ck_assert_int_eq (sigaction (SIGSYS, &act, 0), 0);
+  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+      || prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+    {
+      printf ("skipped: no calls can be trapped here\n");
+      return 0;
+    }
+  return 1;
+}
+
+static int
+look_at_size (eio_req *req)
+{
+  ck_assert_int_eq (req->result, 0);
+  ck_assert_int_eq ((int)EIO_STATX_BUF (req)->size, 5);
+  return count (req);
+}
+
+/* Returns how many calls were trapped. */
+static int
+trap_statx (void)
+{
+  int before = traps;
+
+  finishes = 0;
+  eio_statx (trapped, 0, EIO_STATX_ALL, 0, look_at_size, 0);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (finishes, 1);
+  return traps - before;
+}
+
+/* On a worker, or in eio_poll. (See requests_run_without_threads.) */
+START_TEST (trapped_calls_reach_the_hosts_handler)
+{
+  if (_i && HAVE_SANITIZER)
+    return;
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  if (!set_trap () || (_i && (!refuse_by_filter () || has_threads ())))
+    return;
+  ck_assert_int_ge (trap_statx (), 1);
+  ck_assert_uint_eq (eio_nthreads (), !_i);
+}
+END_TEST
+
+static void
+begin_again (void)
+{
+  ck_assert_int_eq (eio_init (0, 0), 0);
+}
+
+static void
+shut_down (void)
+{
+  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+}
+
+static void
+go_on (void)
+{
+}
+
+static void (*const lives[]) (void) = { go_on, begin_again, shut_down };
+
+/* In this process, and in a child, whose life is another as it is. (Where
+ * libc's stat is a statx, that is made again each time.) */
+START_TEST (missing_call_is_remembered_in_other_lives)
+{
+  int forks = _i >= LENGTH (lives), first, later;
+  pid_t pid;
+
+  if (forks && !child_may_start_threads ())
+    return;
+  ck_assert_int_eq (eio_init (0, 0), 0);
+  if (!set_trap ())
+    return;
+  first = trap_statx ();
+  later = trap_statx ();
+  ck_assert_int_lt (later, first);
+  if (!forks)
+    {
+      lives[_i] ();
+      ck_assert_int_eq (trap_statx (), later);
+      return;
+    }
+  pid = fork ();
+  if (!pid)
+    {
+      begin_child ();
+      lives[_i - LENGTH (lives)] ();
+      ck_assert_int_eq (trap_statx (), later);
+      _exit (0);
+    }
+  expect_success (pid);
+}
+END_TEST
+
+#else
+# define HAVE_TRAPS 0
+#endif
+
+/*****************************************************************************
  * No descriptors                                                            *
  *****************************************************************************/
 
@@ -1100,6 +1249,11 @@ main (void)
 #endif
   tcase_add_loop_test (others, requests_run_without_threads, 0,
                        LENGTH (refuse));
+#if HAVE_TRAPS
+  tcase_add_loop_test (others, trapped_calls_reach_the_hosts_handler, 0, 2);
+  tcase_add_loop_test (others, missing_call_is_remembered_in_other_lives, 1,
+                       2 * LENGTH (lives));
+#endif
   tcase_add_loop_test (others, descriptors_run_out, 0, 6);
   tcase_add_loop_test (others, disks_are_full_or_read_only, 0,
                        LENGTH (troubles));
