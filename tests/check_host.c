@@ -23,6 +23,9 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+# include <sys/eventfd.h>
+#endif
 
 #include "support.h"
 #include "probe.h"
@@ -310,6 +313,7 @@ END_TEST
 START_TEST (descriptor_that_was_closed_is_let_alone)
 {
   static eio_req *volatile group; /* valgrind finds it here */
+  const char *path = scratch_path ("mine"); /* the parent removes it */
   int fd = eio_poll_fd (), file, status;
   pid_t pid = fork ();
 
@@ -322,7 +326,7 @@ START_TEST (descriptor_that_was_closed_is_let_alone)
       need ((group = eio_grp (0, 0)) != 0);
       need (readable (fd) == 1);
       close (fd);
-      file = open (scratch_path ("mine"), O_RDWR | O_CREAT, 0600);
+      file = open (path, O_RDWR | O_CREAT, 0600);
       need (file == fd);
       need (pwrite (file, "abc", 3, 0) == 3);
       need (eio_init (0, 0) == 0);
@@ -341,6 +345,107 @@ START_TEST (descriptor_that_was_closed_is_let_alone)
   ck_assert_int_eq (status, 0);
 }
 END_TEST
+
+#ifdef __linux__
+
+/* The host's own, which is under the descriptor's number: a file, or what
+ * differs from the library's as little as may be. */
+static int hosts;
+
+static void
+put_in_place (int fd, const char *path)
+{
+  hosts = path ? open (path, O_RDWR) : eventfd (5, EFD_NONBLOCK);
+  need (hosts >= 0);
+  if (hosts == fd)
+    return;
+  need (dup2 (hosts, fd) == fd);
+  close (hosts);
+  hosts = fd;
+}
+
+static void
+expect_in_place (const char *path)
+{
+  char bytes[16] = "";
+  eventfd_t n = 0;
+
+  need (fcntl (hosts, F_GETFD) == 0);
+  if (path)
+    {
+      need (lseek (hosts, 0, SEEK_CUR) == 0);
+      need (pread (hosts, bytes, sizeof bytes, 0) == 3);
+      need (!strcmp (bytes, "abc"));
+      need (pwrite (hosts, "abc", 3, 0) == 3);
+      return;
+    }
+  need (eventfd_read (hosts, &n) == 0);
+  need (n == 5);
+  need (eventfd_write (hosts, n) == 0);
+}
+
+static void
+expect_in_place_in_child (const char *path)
+{
+  int status;
+  pid_t pid = fork ();
+
+  if (!pid)
+    {
+      alarm (20);
+      expect_in_place (path);
+      need (eio_poll_fd () != hosts);
+      expect_in_place (path);
+      _exit (0);
+    }
+  need (waitpid (pid, &status, 0) == pid);
+  need (status == 0);
+}
+
+/* With a file and with an eventfd; of the default pool, and of another. */
+START_TEST (descriptor_that_became_the_hosts_is_left_to_it)
+{
+  const char *path = _i & 1 ? scratch_path ("mine") : 0;
+  eio_pool *pool = 0;
+  int status;
+  pid_t pid;
+
+  if (path)
+    write_file (path, "abc", 3);
+  if (_i & 2)
+    {
+      pool = eio_pool_new (0, 0, 0);
+      ck_assert_ptr_nonnull (pool);
+      eio_pool_use (pool);
+    }
+  ck_assert_int_gt (eio_poll_fd (), 0);
+
+  pid = fork ();
+  if (!pid)
+    {
+      int fd = eio_poll_fd ();
+
+      alarm (20);
+      close (fd);
+      put_in_place (fd, path);
+      expect_in_place_in_child (path);
+      expect_in_place (path);
+      eio_pool_use (0);
+      if (pool)
+        need (eio_pool_free (pool) == 0);
+      else
+        need (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1) == 0);
+      expect_in_place (path);
+      _exit (0);
+    }
+  ck_assert_int_eq (waitpid (pid, &status, 0), pid);
+  ck_assert_int_eq (status, 0);
+  eio_pool_use (0);
+  if (pool)
+    ck_assert_int_eq (eio_pool_free (pool), 0);
+}
+END_TEST
+#endif
 
 /*****************************************************************************
  * Waiting                                                                   *
@@ -1251,6 +1356,10 @@ add_descriptor (TCase *tc)
   tcase_add_test (tc, descriptor_alone_drives_a_loop);
   tcase_add_loop_test (tc, child_has_a_descriptor_of_its_own, 0, 2);
   tcase_add_test (tc, descriptor_that_was_closed_is_let_alone);
+#ifdef __linux__
+  tcase_add_loop_test (tc, descriptor_that_became_the_hosts_is_left_to_it, 0,
+                       4);
+#endif
 }
 
 static void
