@@ -123,6 +123,18 @@ cat >host.c <<'END'
 # include <unistd.h>
 #endif
 
+#ifdef HOST_LIBECB /* the real one, of which others have vendored a copy */
+# define ecb_expect(expr,value) __builtin_expect ((expr), (value))
+# define ecb_expect_true(expr) ecb_expect (!!(expr), 1)
+# define ecb_expect_false(expr) ecb_expect (!!(expr), 0)
+# define ecb_prefetch(addr,rw,locality) __builtin_prefetch (addr, rw, locality)
+# define ecb_attribute(attrlist) __attribute__ (attrlist)
+# define ecb_cold ecb_attribute ((__cold__))
+# define ecb_noinline ecb_attribute ((__noinline__))
+# define ecb_unused ecb_attribute ((__unused__))
+# define ecb_inline static inline
+#endif
+
 #ifdef HOST_OWN
 static int host_finished, host_destroyed, host_fed;
 # define EIO_REQ_MEMBERS int host_number; void *host_object;
@@ -349,6 +361,7 @@ variant no-wrappers -DEIO_NO_WRAPPERS
 variant own-config '-DEIO_CONFIG_H="own.h"'
 variant xthread-first -DHOST_XTHREAD_FIRST
 variant system-first -DHOST_SYSTEM_FIRST
+variant libecb-first -DHOST_LIBECB
 variant stack-size -DEIO_STACKSIZE=65536
 variant structs \
   '-DEIO_STRUCT_STAT=struct stat' '-DEIO_STRUCT_STATVFS=struct statvfs'
