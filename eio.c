@@ -4487,9 +4487,9 @@ eio__is_own_feeder (const eio_req *grp)
 
 /* Goes on with what callbacks left behind that did not return, by longjmp or
  * an exception: a request is completed as if finish had returned 0, a group
- * is fed again. */
+ * is fed again. The stretch of the stack begins at frame. */
 static void
-etp_settle (etp_pool *pool, size_t end)
+etp_settle (etp_pool *pool, size_t frame, size_t end)
 {
   etp_pool *using = eio__using;
   eio_req **link;
@@ -4500,7 +4500,7 @@ etp_settle (etp_pool *pool, size_t end)
   etp_use (pool);
   etp_adopt_scopes (pool);
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
-    etp_close_scope (pool, end);
+    etp_close_scope (pool, frame);
 
   X_LOCK (pool->siglock);
   etp_count_finished (pool);
@@ -4933,7 +4933,10 @@ etp_report_slow (etp_pool *pool, etp_scope *scope)
 static int ecb_noinline
 etp_poll_scoped (etp_pool *pool)
 {
-  size_t size = pool->scope ? ETP_INNER_SCOPE_STACK : ETP_SCOPE_STACK;
+  size_t here = (size_t)__builtin_frame_address (0);
+  size_t size = pool->scope && !etp_scope_is_left (pool, pool->scope, here)
+                  ? ETP_INNER_SCOPE_STACK
+                  : ETP_SCOPE_STACK;
   size_t frame = (size_t)__builtin_alloca (size);
   etp_scope *scope;
   int res, told = 0;
@@ -4941,7 +4944,7 @@ etp_poll_scoped (etp_pool *pool)
   if (ecb_expect_false (pool->scope || ecb_load_relaxed (pool->feeding)))
     {
       etp_discount_results (pool);
-      etp_settle (pool, frame + size);
+      etp_settle (pool, frame, frame + size);
     }
   if (ecb_expect_false (ecb_load_relaxed (etp_crew (pool)->start_failed)))
     etp_maybe_start_thread (pool);
@@ -5007,10 +5010,10 @@ etp_npending (etp_pool *pool)
 static void ecb_noinline
 etp_settle_here (etp_pool *pool)
 {
-  size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
+  size_t frame = (size_t)__builtin_alloca (ETP_SCOPE_STACK);
 
   if (pool->scope || ecb_load_relaxed (pool->feeding))
-    etp_settle (pool, frame + ETP_INNER_SCOPE_STACK);
+    etp_settle (pool, frame, frame + ETP_SCOPE_STACK);
 }
 
 /* Whether the signal can be waited for, from now on. */
@@ -10297,7 +10300,7 @@ etp_is_within (etp_pool *latest)
     if (eio__working == pool || eio__serving == pool
         || etp_is_in_callback (pool, end))
       return 1;
-  etp_settle (latest, end);
+  etp_settle (latest, frame, end);
   return 0;
 }
 
