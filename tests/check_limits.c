@@ -972,55 +972,26 @@ START_TEST (trapped_calls_reach_the_hosts_handler)
 }
 END_TEST
 
-static void
-begin_again (void)
-{
-  ck_assert_int_eq (eio_init (0, 0), 0);
-}
+static int traps_later;
 
 static void
-shut_down (void)
+expect_no_more_traps (void)
 {
-  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  ck_assert_int_eq (trap_statx (), traps_later);
 }
 
-static void
-go_on (void)
-{
-}
-
-static void (*const lives[]) (void) = { go_on, begin_again, shut_down };
-
-/* In this process, and in a child, whose life is another as it is. (Where
- * libc's stat is a statx, that is made again each time.) */
+/* Where libc's stat is a statx, that is made again each time. */
 START_TEST (missing_call_is_remembered_in_other_lives)
 {
-  int forks = _i >= LENGTH (lives), first, later;
-  pid_t pid;
+  int first;
 
-  if (forks && !child_may_start_threads ())
-    return;
   ck_assert_int_eq (eio_init (0, 0), 0);
   if (!set_trap ())
     return;
   first = trap_statx ();
-  later = trap_statx ();
-  ck_assert_int_lt (later, first);
-  if (!forks)
-    {
-      lives[_i] ();
-      ck_assert_int_eq (trap_statx (), later);
-      return;
-    }
-  pid = fork ();
-  if (!pid)
-    {
-      begin_child ();
-      lives[_i - LENGTH (lives)] ();
-      ck_assert_int_eq (trap_statx (), later);
-      _exit (0);
-    }
-  expect_success (pid);
+  traps_later = trap_statx ();
+  ck_assert_int_lt (traps_later, first);
+  in_another_life (_i, expect_no_more_traps);
 }
 END_TEST
 
@@ -1252,7 +1223,7 @@ main (void)
 #if HAVE_TRAPS
   tcase_add_loop_test (others, trapped_calls_reach_the_hosts_handler, 0, 2);
   tcase_add_loop_test (others, missing_call_is_remembered_in_other_lives, 1,
-                       2 * LENGTH (lives));
+                       OTHER_LIVES);
 #endif
   tcase_add_loop_test (others, descriptors_run_out, 0, 6);
   tcase_add_loop_test (others, disks_are_full_or_read_only, 0,

@@ -2035,8 +2035,10 @@ submit_nop_to_a (void *arg)
   return arg;
 }
 
-/* b has nothing to do, but is told that nobody executes what a has. */
-START_TEST (free_waits_for_who_signals)
+/* b has nothing to do, but is told that nobody executes what a has, by the
+ * thread that is returned: it is about to. */
+static pthread_t
+begin_to_signal_b (void)
 {
   pthread_t thread;
 
@@ -2044,10 +2046,17 @@ START_TEST (free_waits_for_who_signals)
   sem_init (&goes_on, 0, 0);
   loop_open (&a, OWN, 0);
   b.pool = eio_pool_new_shared (a.pool, 0, 0, 0);
-  freer = pthread_self ();
   no_threads = 1;
   pthread_create (&thread, 0, submit_nop_to_a, 0);
   take (&blocks);
+  return thread;
+}
+
+START_TEST (free_waits_for_who_signals)
+{
+  pthread_t thread = begin_to_signal_b ();
+
+  freer = pthread_self ();
   before_nap = let_signal_go;
   ck_assert_int_eq (eio_pool_free (b.pool), 0);
   ck_assert_int_eq (told, 1);
@@ -2061,18 +2070,10 @@ END_TEST
 /* Who signals is not there any more. */
 START_TEST (child_need_not_wait_for_who_signalled)
 {
-  pthread_t thread;
+  pthread_t thread = begin_to_signal_b ();
+  pid_t pid = fork ();
   int status;
-  pid_t pid;
 
-  sem_init (&blocks, 0, 0);
-  sem_init (&goes_on, 0, 0);
-  loop_open (&a, OWN, 0);
-  b.pool = eio_pool_new_shared (a.pool, 0, 0, 0);
-  no_threads = 1;
-  pthread_create (&thread, 0, submit_nop_to_a, 0);
-  take (&blocks);
-  pid = fork ();
   if (!pid)
     {
       alarm (20);

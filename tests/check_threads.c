@@ -581,7 +581,6 @@ START_TEST (poll_thread_leaves_synchronous_signals_open)
 }
 END_TEST
 
-/* Real operations, not only custom functions. */
 /* In eio_poll. */
 static void
 write_to_nobody (void)
@@ -633,6 +632,7 @@ START_TEST (pending_sigpipe_of_the_host_stays)
 }
 END_TEST
 
+/* Real operations, not only custom functions. */
 START_TEST (files_are_read_without_threads)
 {
   const char *path = scratch_path ("file");
@@ -1476,50 +1476,14 @@ expect_second_size (void)
   ck_assert_uint_eq (sizes_asked[0], second_size ());
 }
 
-static void
-begin_again (void)
-{
-  ck_assert_int_eq (eio_init (0, 0), 0);
-  expect_second_size ();
-}
-
-static void
-shut_down_and_begin (void)
-{
-  ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
-  expect_second_size ();
-}
-
-static void (*const lives[]) (void)
-  = { expect_second_size, begin_again, shut_down_and_begin };
-
-/* Of this process, or in a child, whose life is another as it is. */
 START_TEST (refused_stack_is_remembered_in_other_lives)
 {
-  int forks = _i >= LENGTH (lives);
-  pid_t pid;
-
-  if (forks && !child_may_start_threads ())
-    return;
   ck_assert_int_eq (eio_init (0, 0), 0); /* the host's pipe is shared */
   least_stack = first_size () + 1;
   eio_nop (0, count, 0);
   ck_assert_int_eq (eio_flush (), 0);
   ck_assert_int_eq (attempts, 2);
-
-  if (!forks)
-    {
-      lives[_i] ();
-      return;
-    }
-  pid = fork ();
-  if (!pid)
-    {
-      begin_child ();
-      lives[_i - LENGTH (lives)] ();
-      _exit (0);
-    }
-  expect_success (pid);
+  in_another_life (_i, expect_second_size);
 }
 END_TEST
 
@@ -1727,7 +1691,7 @@ add_stacks (Suite *suite)
   tcase_add_test (tc, twice_the_stack_is_tried_and_remembered);
   tcase_add_test (tc, default_stack_is_tried_and_remembered);
   tcase_add_loop_test (tc, refused_stack_is_remembered_in_other_lives, 1,
-                       2 * LENGTH (lives));
+                       OTHER_LIVES);
   tcase_add_test (tc, refusal_of_every_stack_is_no_thread_at_all);
   tcase_add_test (tc, lack_of_threads_is_not_taken_for_lack_of_stack);
   tcase_add_test (tc, stack_is_never_smaller_than_the_system_allows);

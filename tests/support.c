@@ -458,6 +458,32 @@ child_may_start_threads (void)
 }
 
 void
+in_another_life (int life, void (*what) (void))
+{
+  if (life >= 3)
+    {
+      pid_t pid;
+
+      if (!child_may_start_threads ())
+        return;
+      pid = fork ();
+      if (pid)
+        {
+          expect_success (pid);
+          return;
+        }
+      begin_child ();
+    }
+  if (life % 3 == 1)
+    ck_assert_int_eq (eio_init (0, 0), 0);
+  if (life % 3 == 2)
+    ck_assert_int_eq (eio_shutdown (EIO_SHUTDOWN_DRAIN, -1), 0);
+  what ();
+  if (life >= 3)
+    _exit (0);
+}
+
+void
 nap (int ms)
 {
   struct timespec t = { ms / 1000, ms % 1000 * 1000000L };

@@ -175,6 +175,15 @@ int advice_is_taken (void);
  * aborts there. */
 int child_may_start_threads (void);
 
+/* Runs what in another life: 1: after eio_init; 2: after eio_shutdown; 3: in a
+ * child, which is another life as it is, 4 and 5: in a child after these.  In
+ * no child that may start no threads. */
+enum
+{
+  OTHER_LIVES = 6
+};
+void in_another_life (int life, void (*what) (void));
+
 /* For what is asserted millions of times: Check writes down every assertion of
  * its own. */
 #define always(expr) \
