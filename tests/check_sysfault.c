@@ -495,6 +495,15 @@ sized_realloc (void *p, size_t size)
   return 0;
 }
 
+/* So many bytes pread says that there are, and writes none of them. */
+static off_t claimed;
+
+static ssize_t
+claim (size_t n, off_t offset)
+{
+  return offset < claimed ? (ssize_t)n : 0;
+}
+
 /* How many bytes of names a directory may have. */
 static size_t names_max = INT_MAX;
 
@@ -543,7 +552,8 @@ out_of_memory (void)
 #define pipe(ends)              fault_pipe (ends)
 #define posix_close(fd, flags)  fault_close (fd)
 #define posix_fadvise(...)      fault_posix_fadvise (__VA_ARGS__)
-#define pread(...)              fault_pread (__VA_ARGS__)
+#define pread(fd, buf, n, offset) \
+  (claimed ? claim (n, offset) : fault_pread (fd, buf, n, offset))
 #define preadv(...)             fault_preadv (__VA_ARGS__)
 #define preadv2(fd, v, n, o, f) \
   (faulty (F_preadv2) || (f) != 1 ? -1 : preadv (fd, v, n, o))
@@ -1521,6 +1531,26 @@ START_TEST (files_may_be_larger_than_an_int)
   assert_fails (r.seen, ENOMEM);
   ck_assert_uint_eq (last_size, BYTES + ((size_t)5 << 30) + 1);
   ck_assert_int_eq (r.calls[F_pread], 0);
+  assert_same_estate (before, recess (), "SLURP");
+}
+END_TEST
+
+/* It goes on after one GiB, by another, and not by what is left of an int. */
+START_TEST (tail_without_a_length_has_no_limit)
+{
+  eio_req req = { .type = EIO_SLURP, P (FILE), .offs = -1 };
+  estate before;
+  run r;
+
+  start ();
+  before = recess ();
+  size_lie = -BYTES; /* none */
+  claimed = (off_t)5 << 30;
+  largest_size = (size_t)1 << 30;
+  execute (&req, &r);
+  assert_fails (r.seen, ENOMEM);
+  ck_assert_uint_eq (last_size, (size_t)1 << 31);
+  size_lie = claimed = 0;
   assert_same_estate (before, recess (), "SLURP");
 }
 END_TEST
@@ -3364,6 +3394,7 @@ add_short_transfers (TCase *tc)
   tcase_add_test (tc, slurp_never_asks_for_more_than_is_wanted);
 #if SIZE_MAX > 0xffffffff
   tcase_add_test (tc, slurp_to_the_end_has_no_limit);
+  tcase_add_test (tc, tail_without_a_length_has_no_limit);
   tcase_add_loop_test (tc, files_may_be_larger_than_an_int, 0, 2);
 #endif
   tcase_add_loop_test (tc, slurp_that_fails_half_way_fails, 0, 5);
