@@ -788,9 +788,13 @@ START_TEST (what_was_opened_is_closed_by_a_worker)
   ck_assert_uint_eq (eio_nready (), 0);
   ck_assert_uint_eq (eio_npending (), 0);
   sem_post (&let_go);
+  while (count_fds () > before)
+    ck_assert_uint_le (eio_npending (), 1);
+  ck_assert_uint_eq (eio_npending (), 1); /* the one that was held */
+  ck_assert_uint_eq (eio_nreqs (), 1);
   finish_all ();
   assert_gave (&held, 7);
-  await_fds (before);
+  ck_assert_uint_eq (eio_npending (), 0);
 }
 END_TEST
 
