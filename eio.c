@@ -873,8 +873,26 @@ eio_sys_close_ends (int fd, int end)
     eio_sys_close (end);
 }
 
-/* An eventfd or the ends of a pipe. All eventfds are one inode: the signal that
- * ours would send, which none does, tells them apart. */
+#ifdef __linux__
+/* All eventfds are one inode: the signal that ours would send, which none does,
+ * tells them apart, each another, in other copies of the library, too. */
+static int
+eio_sys_mark (int fd)
+{
+# ifdef F_SETSIG
+  static unsigned marked;
+  size_t n = (size_t)&marked / sizeof marked + ecb_add_relaxed (marked, 1);
+  int mark = (int)(n % 31) + 1;
+
+  return fd >= 0 && !fcntl (fd, F_SETSIG, mark) ? mark : 0;
+# else
+  (void)fd;
+  return 0;
+# endif
+}
+#endif
+
+/* An eventfd or the ends of a pipe. */
 static int
 eio_sys_open_beacon (eio_sys_beacon *beacon)
 {
@@ -883,10 +901,7 @@ eio_sys_open_beacon (eio_sys_beacon *beacon)
   beacon->mark = 0;
 #ifdef __linux__
   ends[0] = ends[1] = eio_sys_leave_0 (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK));
-# ifdef F_SETSIG
-  if (ends[0] >= 0 && !fcntl (ends[0], F_SETSIG, SIGURG))
-    beacon->mark = SIGURG;
-# endif
+  beacon->mark = eio_sys_mark (ends[0]);
   if (ends[0] < 0 && eio_sys_make_pipe (ends))
     return -1;
 #else
@@ -2302,6 +2317,7 @@ struct etp_pool
   int nothreads;                        /* EIO_NOTHREADS_ */
   int watch;                            /* ETP_TIMING, ETP_SLOW */
   int draining;                         /* ETP_DRAIN, ETP_CLOSE */
+  size_t drain_thread, drain_frame;     /* where eio_shutdown is; atomic */
   int raised;                           /* the limit was 0 before that */
 
   /* Atomic. */
@@ -2360,8 +2376,6 @@ struct etp_pool
   size_t scope_thread;                  /* on which scopes were opened */
   etp_scope *spare_scopes;
   etp_scope first_scope;
-  size_t settling;                      /* where on the stack etp_settle
-                                           completes what was left; or 0 */
   unsigned inline_left;                 /* of this poll's budget */
   unsigned max_npending;                /* atomic */
   unsigned npolls;                      /* atomic */
@@ -2613,7 +2627,8 @@ etp_raise_signals (etp_pool *crew)
         X_UNLOCK (eio__pools_lock);
         etp_raise_signal (first->current);
         X_LOCK (eio__pools_lock);
-        --first->npins;
+        if (first->npins) /* else want_poll forked, and this is the child */
+          --first->npins;
       }
   X_UNLOCK (eio__pools_lock);
 }
@@ -4430,7 +4445,7 @@ etp_open_scope (etp_pool *pool, size_t frame)
 
 /* Completes what the inmost scope is in, and closes it. That may be left, too,
  * and then goes on by what the scope still holds: it is where it is completed,
- * now. */
+ * now. And destroy may poll, and come back from there by longjmp. */
 static void
 etp_close_scope (etp_pool *pool, size_t frame)
 {
@@ -4438,6 +4453,8 @@ etp_close_scope (etp_pool *pool, size_t frame)
 
   scope->frame = frame;
   eio__complete (pool, scope);
+  while (pool->scope != scope)
+    etp_close_scope (pool, frame);
   --eio__depth;
   ecb_store_release (pool->scope, scope->outer);
   scope->outer = pool->spare_scopes;
@@ -4496,11 +4513,12 @@ etp_settle (etp_pool *pool, size_t frame, size_t end)
 
   if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
     return;
-  pool->settling = end;
   etp_use (pool);
   etp_adopt_scopes (pool);
   while (pool->scope && etp_scope_is_left (pool, pool->scope, end))
     etp_close_scope (pool, frame);
+  if (ecb_load_relaxed (pool->over) == ETP_INHERITED)
+    return; /* destroy forked, and this is the child */
 
   X_LOCK (pool->siglock);
   etp_count_finished (pool);
@@ -4524,7 +4542,6 @@ etp_settle (etp_pool *pool, size_t frame, size_t end)
     }
   etp_unlock_groups (pool);
   eio__using = using;
-  pool->settling = 0;
 }
 
 /* --- finish ------------------------------------------------------------- */
@@ -4567,7 +4584,7 @@ etp_call_finish (etp_pool *pool, etp_scope *scope, eio_req *req, int tell)
 static void
 etp_report (etp_pool *pool, eio_req *req, unsigned long long ns)
 {
-  void (*cb) (const eio_req *, eio_tstamp) = ecb_load_relaxed (pool->slow_cb);
+  void (*cb) (const eio_req *, eio_tstamp) = ecb_load_acquire (pool->slow_cb);
 
   req->eio_reported = 1;
   if (cb)
@@ -4745,6 +4762,21 @@ etp_choose_pool (etp_pool *pool, eio_req *req)
            : pool;
 }
 
+/* Whether eio_shutdown cancels what comes, as seen from a function that is here
+ * on the stack. One that a callback has left, by longjmp or an exception, is
+ * over. */
+static int ecb_noinline
+etp_is_closing (etp_pool *pool, size_t here)
+{
+  if (ecb_load_relaxed (pool->drain_thread) == eio__self ()
+      && ecb_load_relaxed (pool->drain_frame) <= here)
+    {
+      ecb_store_relaxed (pool->draining, 0);
+      pool->end = 0;
+    }
+  return ecb_load_relaxed (pool->draining) == ETP_CLOSE;
+}
+
 /* A group may have members already, that others know. */
 static void
 etp_submit_group (etp_pool *pool, eio_req *grp)
@@ -4753,7 +4785,8 @@ etp_submit_group (etp_pool *pool, eio_req *grp)
   if (grp->eio_pool != pool)
     grp->eio_pool = pool;
   ecb_store_relaxed (grp->eio_state, ETP_QUEUED);
-  if (ecb_load_relaxed (pool->draining) == ETP_CLOSE)
+  if (ecb_load_relaxed (pool->draining)
+      && etp_is_closing (pool, (size_t)__builtin_frame_address (0)))
     eio__mark_cancelled (grp);
   etp_unlock_groups (pool);
   etp_publish (pool, grp, ETP_GROUPED);
@@ -4785,7 +4818,8 @@ etp_submit (etp_pool *pool, eio_req *req)
   ecb_store_relaxed (req->eio_state, ETP_QUEUED);
   req->result = 0;
   req->errorno = 0;
-  if (ecb_expect_false (ecb_load_relaxed (pool->draining) == ETP_CLOSE))
+  if (ecb_expect_false (ecb_load_relaxed (pool->draining))
+      && etp_is_closing (pool, (size_t)__builtin_frame_address (0)))
     eio__mark_cancelled (req);
   if (ecb_expect_false (ecb_load_relaxed (pool->watch) & ETP_TIMING))
     {
@@ -4946,16 +4980,15 @@ etp_poll_scoped (etp_pool *pool)
       etp_discount_results (pool);
       etp_settle (pool, frame, frame + size);
     }
-  if (ecb_expect_false (ecb_load_relaxed (etp_crew (pool)->start_failed)))
-    etp_maybe_start_thread (pool);
   if (ecb_load_relaxed (pool->over))
     return 0;
+  if (ecb_expect_false (ecb_load_relaxed (etp_crew (pool)->start_failed)))
+    etp_maybe_start_thread (pool);
 
+  if (ecb_expect_false (ecb_load_relaxed (pool->draining)))
+    etp_is_closing (pool, here);
   if (!pool->scope)
-    {
-      pool->inline_left = ETP_INLINE_BUDGET;
-      pool->settling = 0;
-    }
+    pool->inline_left = ETP_INLINE_BUDGET;
   scope = etp_open_scope (pool, frame);
   if (!scope)
     {
@@ -5119,9 +5152,13 @@ etp_flush (etp_pool *pool)
 static int
 etp_is_in_callback (etp_pool *pool, size_t end)
 {
-  int res = (pool->scope && !etp_scope_is_left (pool, pool->scope, end))
-            || pool->settling > end;
+  etp_scope *scope = pool->scope;
   eio_req *grp;
+  int res;
+
+  while (scope && etp_scope_is_left (pool, scope, end))
+    scope = scope->outer;
+  res = !!scope;
 
   etp_lock_groups (pool);
   for (grp = pool->feeding; grp && !res; grp = grp->eio_chain)
@@ -5391,6 +5428,7 @@ enum
    * of no descriptor, that says EBADF. */
   EIO__MAY_BE_EINVAL
   = EIO__NO_OPENAT2 | EIO__NO_STATX | EIO__NO_CACHESTAT | EIO__NO_COPY_RANGE
+    | EIO__NO_SYNC_FILE_RANGE
 };
 
 /* Whether it is the call that fails with this error, and not the file: as it
@@ -10292,8 +10330,8 @@ eio_flush (void)
 static int ecb_noinline
 etp_is_within (etp_pool *latest)
 {
-  size_t frame = (size_t)__builtin_alloca (ETP_INNER_SCOPE_STACK);
-  size_t end = frame + ETP_INNER_SCOPE_STACK;
+  size_t frame = (size_t)__builtin_alloca (ETP_SCOPE_STACK);
+  size_t end = frame + ETP_SCOPE_STACK;
   etp_pool *pool;
 
   EIO__FOR_LIVES (pool, latest)
@@ -10427,15 +10465,18 @@ eio__dismiss_all (etp_pool *begin, unsigned long long end)
 
 /* Brings pools to rest. Returns 0 if time is over before. Hooks may submit as
  * workers leave, and callbacks may begin another life. */
-static int
+static int ecb_noinline
 eio__rest (etp_pool *begin, int how, unsigned long long end)
 {
+  size_t frame = (size_t)__builtin_alloca (ETP_SCOPE_STACK);
   etp_pool *pool;
   int rests;
 
   EIO__FOR_POOLS (pool, begin)
     {
-      ecb_store_relaxed (pool->draining, how);
+      ecb_store_relaxed (pool->drain_thread, eio__self ());
+      ecb_store_relaxed (pool->drain_frame, frame);
+      ecb_store_release (pool->draining, how);
       if (how == ETP_CLOSE)
         etp_cancel_queued (pool);
     }
@@ -11051,7 +11092,7 @@ eio_set_slow (eio_tstamp seconds,
   unsigned long long ns = cb ? eio_sys_ns (seconds) : 0;
 
   X_LOCK (pool->reqlock);
-  ecb_store_relaxed (pool->slow_cb, cb);
+  ecb_store_release (pool->slow_cb, cb);
   ecb_store_count (pool->slow, ns);
   etp_watch_locked (pool, ETP_SLOW, ns != 0);
   X_UNLOCK (pool->reqlock);

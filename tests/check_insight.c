@@ -1722,6 +1722,45 @@ START_TEST (slow_is_set_by_any_thread)
 }
 END_TEST
 
+static int set_before;
+
+static void
+look_at_what_was_set (const eio_req *req, eio_tstamp running)
+{
+  (void)req;
+  told_of_slow += set_before && running > 0;
+}
+
+static void *
+set_both (void *pool)
+{
+  eio_pool_use (pool);
+  set_before = 1;
+  eio_set_slow (1e-3, look_at_what_was_set);
+  return 0;
+}
+
+/* Of a pool that has other locks than its workers. */
+START_TEST (slow_callback_sees_what_was_before_it)
+{
+  eio_pool *pool = eio_pool_new_shared (0, 0, 0, 0);
+  pthread_t thread;
+
+  stopped_at = 0;
+  eio_pool_use (pool);
+  eio_set_timing (1);
+  eio_busy (0.2, 0, count, 0);
+  ck_assert_int_eq (pthread_create (&thread, 0, set_both, pool), 0);
+  nap (100); /* and nothing that it would have to do */
+  ck_assert_int_eq (eio_flush (), 0);
+  pthread_join (thread, 0);
+  ck_assert_int_eq (told_of_slow, 1);
+  ck_assert_int_eq (finishes, 1);
+  eio_pool_use (0);
+  ck_assert_int_eq (eio_pool_free (pool), 0);
+}
+END_TEST
+
 /* Nor are these reported when they are. */
 START_TEST (librarys_own_requests_are_not_slow)
 {
@@ -3301,6 +3340,7 @@ add_slow (Suite *suite)
   tcase_add_test (tc, slow_request_is_reported_while_it_executes);
   tcase_add_test (tc, slow_requests_are_reported_by_eio_poll_only);
   tcase_add_test (tc, slow_is_set_by_any_thread);
+  tcase_add_test (tc, slow_callback_sees_what_was_before_it);
   tcase_add_test (tc, librarys_own_requests_are_not_slow);
   tcase_add_test (tc, slow_request_can_be_read);
   tcase_add_test (tc, several_slow_requests_are_reported);

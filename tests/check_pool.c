@@ -1339,6 +1339,35 @@ START_TEST (poll_in_destroy_does_not_complete_what_is_being_completed)
 }
 END_TEST
 
+/* A poll within, which comes back by longjmp. */
+static void
+catch_in_destroy (eio_req *req)
+{
+  static eio_req inner;
+
+  count_destroy (req);
+  submit_raw (&inner, EIO_NOP, jump_between, count_destroy);
+  eio_grp_add (eio_grp (finish_group, 0), &inner);
+  if (!setjmp (between))
+    for (;;)
+      eio_poll ();
+}
+
+START_TEST (poll_in_destroy_may_be_left)
+{
+  static eio_req req;
+
+  submit_raw (&req, EIO_NOP, _i ? jump_outside : count, catch_in_destroy);
+  if (_i)
+    poll_and_land ();
+  await_group (1);
+  ck_assert_int_eq (finishes, 2);
+  ck_assert_int_eq (destroyed, 2);
+  expect_counters (0, 0, 0);
+  expect_usable ();
+}
+END_TEST
+
 static int
 jump_from_group (eio_req *grp)
 {
@@ -2794,6 +2823,7 @@ add_jump (Suite *suite)
   tcase_add_test (tc, group_waits_for_the_others_after_a_member_jumped);
   tcase_add_test (tc, groups_finish_may_jump_too);
   tcase_add_loop_test (tc, destroy_may_jump_too, 0, 2);
+  tcase_add_loop_test (tc, poll_in_destroy_may_be_left, 0, 2);
   tcase_add_loop_test (
     tc, poll_in_destroy_does_not_complete_what_is_being_completed, 0, 2);
   tcase_add_test (tc, feeder_goes_on_after_its_members_jumped);

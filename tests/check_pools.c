@@ -510,6 +510,44 @@ START_TEST (poll_fd_is_the_pools_own)
 }
 END_TEST
 
+/* As in a daemon that has closed them all, and asks again. */
+START_TEST (poll_fd_that_became_another_pools_is_left_to_it)
+{
+  eio_pool *pool = eio_pool_new (0, 0, 0);
+  int i;
+
+  for (i = 0; i < 40; ++i)
+    {
+      int its, ours = eio_poll_fd ();
+
+      eio_pool_use (pool);
+      its = eio_poll_fd ();
+      close (ours);
+      close (its);
+      its = eio_poll_fd ();
+      eio_pool_use (0);
+      ours = eio_poll_fd ();
+      ck_assert_int_ne (its, ours);
+
+      eio_nop (0, count, 0);
+      wait_until (is_readable (ours));
+      ck_assert (!is_readable (its));
+      eio_pool_use (pool);
+      eio_nop (0, count, 0);
+      wait_until (is_readable (its));
+      eio_flush ();
+      ck_assert (!is_readable (its) && is_readable (ours));
+      eio_pool_use (0);
+      eio_flush ();
+      ck_assert (!is_readable (ours));
+    }
+  ck_assert_int_eq (finishes, 80);
+  i = eio_poll_fd ();
+  ck_assert_int_eq (eio_pool_free (pool), 0);
+  ck_assert_int_ge (fcntl (i, F_GETFD), 0);
+}
+END_TEST
+
 /* What was current where. */
 static eio_pool *seen[8];
 
@@ -2719,6 +2757,33 @@ START_TEST (callbacks_of_two_pools_are_left_at_once)
 }
 END_TEST
 
+static int
+free_after_a_jump (eio_req *req)
+{
+  ++probe_of (req)->finishes;
+  leave_behind (&b, &other);
+  if (eio_pool_free (b.pool) != -1 || errno != EBUSY)
+    {
+      fprintf (stderr, "freed in its own callback\n");
+      _exit (3);
+    }
+  return 0;
+}
+
+START_TEST (pool_cannot_be_freed_after_a_jump_within_its_callback)
+{
+  open_loops (_i);
+  probe_fill (&member, EIO_NOP);
+  member.req.finish = free_after_a_jump;
+  submit_in (&b, &member.req);
+  loop_drain (&b);
+  ck_assert_int_eq (member.finishes, 1);
+  ck_assert_int_eq (member.destroys, 1);
+  ck_assert_int_eq (other.destroys, 1);
+  close_loops ();
+}
+END_TEST
+
 static void
 pool_must_not_be_freed (eio_req *req)
 {
@@ -3382,6 +3447,114 @@ START_TEST (callback_may_fork)
   expect_success (child);
   expect_parent_complete ();
   close_loops ();
+}
+END_TEST
+
+static void
+fork_in_want (void *userdata)
+{
+  (void)userdata;
+  if (child >= 0)
+    return;
+  child = fork ();
+  if (!child)
+    be_child ();
+}
+
+/* It is called because there is no thread. */
+START_TEST (want_poll_may_fork)
+{
+  eio_pool *pool;
+
+  prepare_fork (OWN);
+  pool = eio_pool_new_shared (a.pool, fork_in_want, 0, 0);
+  no_threads = 1;
+  child = -1;
+  eio_pool_use (pool);
+  eio_nop (0, count, 0);
+  ck_assert_int_ge (child, 0);
+  if (!child)
+    {
+      need (eio_pool_free (pool) == 0);
+      free_all_in_child ();
+      _exit (0);
+    }
+  expect_success (child);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (finishes, 1);
+  eio_pool_use (0);
+  ck_assert_int_eq (eio_pool_free (pool), 0);
+  while (loop_wait (&a, 0))
+    loop_poll (&a);
+  close_loops ();
+}
+END_TEST
+
+static atomic_int wanting, wanted;
+
+static void
+want_slowly (void *userdata)
+{
+  (void)userdata;
+  wanted += wanting;
+  while (wanting)
+    nap (1);
+}
+
+static void
+done_at_once (void *userdata)
+{
+  (void)userdata;
+}
+
+static int
+poll_and_jump_out (eio_req *req)
+{
+  eio_poll (); /* tells that there is nothing left */
+  return jump_out (req);
+}
+
+static void
+fork_in_destroy (eio_req *req)
+{
+  ++probe_of (req)->destroys;
+  child = fork ();
+  if (!child)
+    be_child ();
+  wanting = 0;
+}
+
+/* While another thread is in want_poll. */
+START_TEST (destroy_of_what_was_left_may_fork)
+{
+  eio_pool *pool = eio_pool_new (want_slowly, done_at_once, 0);
+
+  parent = getpid ();
+  eio_pool_use (pool);
+  probe_fill (&member, EIO_NOP);
+  member.req.finish = poll_and_jump_out;
+  member.req.destroy = fork_in_destroy;
+  eio_submit (&member.req);
+  if (!setjmp (out))
+    for (;;)
+      eio_poll ();
+  wanting = 1;
+  eio_nop (0, count, 0);
+  wait_until (wanted);
+  eio_poll ();
+  if (!child)
+    {
+      need (member.destroys == 1);
+      eio_pool_use (0);
+      need (eio_pool_free (pool) == 0);
+      _exit (0);
+    }
+  expect_success (child);
+  ck_assert_int_eq (eio_flush (), 0);
+  ck_assert_int_eq (member.destroys, 1);
+  ck_assert_int_eq (finishes, 1);
+  eio_pool_use (0);
+  ck_assert_int_eq (eio_pool_free (pool), 0);
 }
 END_TEST
 
@@ -4162,6 +4335,7 @@ add_current (Suite *suite)
   tcase_add_loop_test (tc, results_come_out_of_the_pool_of_submission, 0, 3);
   tcase_add_loop_test (tc, callbacks_of_a_pool_may_be_null, 0, 2);
   tcase_add_loop_test (tc, poll_fd_is_the_pools_own, 0, 3);
+  tcase_add_test (tc, poll_fd_that_became_another_pools_is_left_to_it);
   tcase_add_loop_test (tc, pool_is_current_in_everything_of_its_requests, 0,
                        3);
   tcase_add_test (tc, pool_of_the_workers_is_current_in_their_hooks);
@@ -4295,6 +4469,8 @@ add_longjmp (Suite *suite)
   tcase_add_loop_test (tc, callbacks_of_two_pools_are_left_at_once, 0, 3);
   tcase_add_loop_test (tc, pool_cannot_be_freed_in_destroy_of_what_was_left,
                        0, 3);
+  tcase_add_loop_test (
+    tc, pool_cannot_be_freed_after_a_jump_within_its_callback, 0, 3);
   tcase_add_loop_test (tc, freeing_completes_what_was_left, 0, 3);
   tcase_add_test (tc, shutdown_completes_what_was_left_and_ends_all);
   tcase_add_loop_test (tc, pool_that_was_left_can_be_freed_elsewhere, 0, 3);
@@ -4323,6 +4499,8 @@ add_fork (Suite *suite)
   tcase_add_loop_test (tc, child_has_clean_pools, 0, 6);
   tcase_add_test (tc, child_finds_the_list_of_pools_unlocked);
   tcase_add_loop_test (tc, child_has_the_pools_settings_and_callbacks, 0, 3);
+  tcase_add_test (tc, want_poll_may_fork);
+  tcase_add_test (tc, destroy_of_what_was_left_may_fork);
   tcase_add_loop_test (tc, callback_may_fork, 0, 6 * CHILD_PLANS);
   tcase_add_loop_test (tc, callback_may_fork_within_anothers, 0,
                        3 * CHILD_PLANS);

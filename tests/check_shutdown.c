@@ -507,6 +507,139 @@ START_TEST (callback_that_was_left_is_no_obstacle)
 }
 END_TEST
 
+/* Not even after a poll within it came back by longjmp. */
+static int
+shut_down_after_a_jump (eio_req *req)
+{
+  probe p;
+
+  probe_fill (&p, EIO_NOP);
+  p.req.finish = leave;
+  eio_submit (&p.req);
+  if (!setjmp (out))
+    for (;;)
+      eio_poll ();
+  shut_down_within (req);
+  while (!p.destroys)
+    eio_poll ();
+  return 0;
+}
+
+START_TEST (nobody_waits_for_himself_after_a_jump)
+{
+  eio_nop (0, shut_down_after_a_jump, 0);
+  host_drain ();
+  ck_assert_int_eq (result, -1);
+  ck_assert_int_eq (error, EDEADLK);
+  shut_down (modes[_i]);
+}
+END_TEST
+
+static void
+leave_destroy (eio_req *req)
+{
+  probe_of (req)->destroys++;
+  longjmp (out, 1);
+}
+
+/* Calls it from further down the stack. */
+static int __attribute__ ((noinline))
+from_below (int (*call) (void), size_t depth)
+{
+  volatile char *space = __builtin_alloca (depth);
+  int res;
+
+  space[0] = space[depth - 1] = 1;
+  res = call ();
+  space[0] = 0;
+  return res;
+}
+
+static int
+drain_and_shut_down (void)
+{
+  return eio_shutdown (EIO_SHUTDOWN_DRAIN, 30);
+}
+
+static int
+poll_some (void)
+{
+  int i;
+
+  for (i = 0; i < 100 && !finishes; ++i)
+    {
+      eio_poll ();
+      nap (1);
+    }
+  return finishes;
+}
+
+/* What finish and destroy left, by a poll and then by a poll or a shutdown, is
+ * gone on with by others than are at the very place. */
+START_TEST (destroy_may_leave_a_shutdown)
+{
+  probe p;
+
+  probe_fill (&p, EIO_NOP);
+  p.req.finish = leave;
+  p.req.destroy = leave_destroy;
+  eio_grp_add (eio_grp (count, 0), &p.req);
+  eio_submit (&p.req);
+  if (!setjmp (out))
+    host_drain ();
+  if (!setjmp (out))
+    {
+      if (_i & 1)
+        eio_shutdown (EIO_SHUTDOWN_DRAIN, 30);
+      else
+        eio_poll ();
+      ck_abort_msg ("not reached");
+    }
+  ck_assert_int_eq (p.destroys, 1);
+  finishes = 0; /* of the member */
+  if (_i & 2)
+    ck_assert_int_eq (from_below (drain_and_shut_down, 2000), 0);
+  else
+    ck_assert_int_eq (from_below (poll_some, 2000), 1);
+  ck_assert_int_eq (finishes, 1);
+  shut_down (EIO_SHUTDOWN_DRAIN);
+}
+END_TEST
+
+/* It is over then, and what comes is executed, as is what was there. */
+START_TEST (shutdown_that_was_left_is_over)
+{
+  static eio_req req = { .type = EIO_NOP, .finish = leave };
+  eio_req *grp;
+  int i;
+
+  eio_submit (&req);
+  for (i = 0; i < 5; ++i)
+    eio_nop (0, count, 0);
+  wait_until (eio_npending () == 6);
+  if (!setjmp (out))
+    {
+      eio_shutdown (modes[_i & 1], 0.1);
+      ck_abort_msg ("not reached");
+    }
+  finishes = 0;
+  nap (200);
+  if (_i & 2)
+    {
+      ck_assert_int_eq (eio_poll (), 0);
+      ck_assert_int_eq (finishes, 5);
+    }
+  for (i = 0; i < 5; ++i)
+    eio_nop (0, count, 0);
+  grp = eio_grp (count, 0);
+  eio_grp_add (grp, eio_nop (0, count, 0));
+  wait_until (eio_npending () == (_i & 2 ? 7 : 12));
+  ck_assert_int_eq (eio_poll (), 0);
+  ck_assert_int_eq (finishes, 12);
+  shut_down (modes[_i & 1]);
+}
+END_TEST
+
 static int
 begin_anew (eio_req *req)
 {
@@ -916,6 +1049,9 @@ main (int argc, char **argv)
   tcase_add_loop_test (tc, workers_of_earlier_lives_are_waited_for, 0, 2);
   tcase_add_test (tc, nobody_waits_for_himself);
   tcase_add_loop_test (tc, callback_that_was_left_is_no_obstacle, 0, 2);
+  tcase_add_loop_test (tc, nobody_waits_for_himself_after_a_jump, 0, 2);
+  tcase_add_loop_test (tc, destroy_may_leave_a_shutdown, 0, 4);
+  tcase_add_loop_test (tc, shutdown_that_was_left_is_over, 0, 4);
   tcase_add_loop_test (tc, callbacks_may_begin_another_life, 0, 2);
   tcase_add_loop_test (tc, callbacks_may_fork, 0, 2);
   tcase_add_test (tc, groups_without_end_do_not_outlast_time);

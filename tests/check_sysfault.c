@@ -1115,6 +1115,23 @@ START_TEST (error_of_the_call_is_the_requests)
 }
 END_TEST
 
+/* What is opened on the way may be it, in a daemon. */
+START_TEST (descriptor_0_is_as_good_as_any)
+{
+  const sample *s = &samples[_i];
+  estate before;
+  run r, clean;
+
+  start_for (s);
+  execute_clean (s, &clean);
+  ck_assert_int_eq (close (STDIN_FILENO), 0);
+  before = recess ();
+  execute_clean (s, &r);
+  ck_assert_int_eq (r.digest, clean.digest);
+  assert_same_estate (before, recess (), s->name);
+}
+END_TEST
+
 /* Calls check with each call that the sample makes failing in turn: the first
  * one of its kind, the second, the third and the last. */
 static void
@@ -2168,7 +2185,7 @@ END_TEST
 START_TEST (sync_file_range_becomes_fdatasync)
 {
   static const eio_req req = { .type = EIO_SYNC_FILE_RANGE, FD, .size = 1 };
-  static const int missing[] = { ENOSYS, EPERM };
+  static const int missing[] = { ENOSYS, EPERM, EINVAL };
   run r;
 
   start ();
@@ -2223,6 +2240,9 @@ static const struct
   { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EPERM, FOR_EVER,
     1 },
   { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EPERM, 1, 0 },
+  { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EINVAL, FOR_EVER,
+    1 },
+  { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EINVAL, 1, 0 },
   { { .type = EIO_SYNC_FILE_RANGE, FD }, F_sync_file_range, EIO, FOR_EVER, 0 },
   { { .type = EIO_READAHEAD, FD, .size = 1 }, F_readahead, ENOSYS, FOR_EVER,
     1 },
@@ -3372,6 +3392,7 @@ add_failures (TCase *tc)
 {
   tcase_add_test (tc, all_types_have_a_sample);
   tcase_add_loop_test (tc, error_of_the_call_is_the_requests, 0, SAMPLES);
+  tcase_add_loop_test (tc, descriptor_0_is_as_good_as_any, 0, SAMPLES);
   tcase_add_loop_test (tc, interruption_is_not_noticed, 0, SAMPLES);
   tcase_add_loop_test (tc, interruptions_may_go_on, 0, SAMPLES);
   tcase_add_loop_test (tc, failure_anywhere_leaves_nothing_behind, 0, SAMPLES);
@@ -3439,7 +3460,7 @@ add_missing (TCase *tc)
   tcase_add_test (tc, sendfile_tells_the_callers_own_mistakes);
   tcase_add_test (tc, sendfile_sync_does_all_that_sendfile_does);
   tcase_add_test (tc, fdatasync_becomes_fsync);
-  tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 2);
+  tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 3);
   tcase_add_loop_test (tc, syncfs_becomes_sync_and_says_so, 0, 2);
   tcase_add_loop_test (tc, missing_calls_are_not_made_again, 0,
                        LENGTH (lacks));
