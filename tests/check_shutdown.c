@@ -609,7 +609,8 @@ END_TEST
 /* It is over then, and what comes is executed, as is what was there. */
 START_TEST (shutdown_that_was_left_is_over)
 {
-  static eio_req req = { .type = EIO_NOP, .finish = leave };
+  static eio_req req
+    = { .type = EIO_NOP, .pri = EIO_PRI_MAX, .finish = leave };
   eio_req *grp;
   int i;
 
