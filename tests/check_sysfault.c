@@ -2203,6 +2203,18 @@ START_TEST (sync_file_range_becomes_fdatasync)
 }
 END_TEST
 
+START_TEST (sync_is_called)
+{
+  static const eio_req req = { .type = EIO_SYNC };
+  run r;
+
+  start ();
+  execute (&req, &r);
+  assert_ok (r.seen, 0);
+  ck_assert_int_eq (r.calls[F_sync], 1);
+}
+END_TEST
+
 START_TEST (syncfs_becomes_sync_and_says_so)
 {
   static const eio_req req = { .type = EIO_SYNCFS, FD };
@@ -3461,6 +3473,7 @@ add_missing (TCase *tc)
   tcase_add_test (tc, sendfile_sync_does_all_that_sendfile_does);
   tcase_add_test (tc, fdatasync_becomes_fsync);
   tcase_add_loop_test (tc, sync_file_range_becomes_fdatasync, 0, 3);
+  tcase_add_test (tc, sync_is_called);
   tcase_add_loop_test (tc, syncfs_becomes_sync_and_says_so, 0, 2);
   tcase_add_loop_test (tc, missing_calls_are_not_made_again, 0,
                        LENGTH (lacks));
